@@ -1,0 +1,182 @@
+"""One source, read cell by cell into typed columns; rows that do not fit are set aside with their reason.
+
+A cell is trimmed; an empty cell or one of the source's `missing` tokens is no value. A row is set aside when a required
+cell is missing, or when a cell does not read as its declared kind. The good rows go on.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from features.sources import BadRow, Source, open_source
+from features.tables import CONTRACTS, TableCount, quote
+from project.errors import SchemaError, name_some
+from project.files import write_atomically
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from project.settings import Project, SourceSettings
+
+__all__ = ["Cell", "CellKind", "CellReader"]
+
+CellKind = Literal["id", "time", "text", "number", "amount"]
+
+_ZONE_AT_END = r"(Z|z|[+-]\d{2}(:?\d{2})?|UTC)$"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One column to read: where it stands in the source, what it becomes, and whether it must be there."""
+
+    target: str
+    header: str
+    kind: CellKind
+    required: bool
+
+
+class CellReader:
+    """Reads sources into `typed_<table>` and remembers counts and hashes."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, project: Project) -> None:
+        self.connection = connection
+        self.project = project
+        self.counts: dict[str, TableCount] = {}
+        self.hashes: list[str] = []
+
+    def read(self, table: str, source_settings: SourceSettings, cells: list[Cell]) -> None:
+        """Read one source into `typed_<table>`; rows set aside keep a `reason_aside`."""
+        headers = list(dict.fromkeys(cell.header for cell in cells))
+        source = open_source(source_settings, headers, folder=self.project.folder)
+        columns = {header: f"h{place}" for place, header in enumerate(headers)}
+        self._load(table, source, columns)
+        self.hashes.append(source.data_hash)
+        self._check_zones(table, source, source_settings, cells, columns)
+        self._convert(table, source_settings, cells, columns)
+        self.counts[table] = self._count(table, source, columns)
+
+    def _load(self, table: str, source: Source, columns: Mapping[str, str]) -> None:
+        declared = ", ".join(f"{column} VARCHAR" for column in columns.values())
+        self.connection.execute(f"CREATE TABLE raw_{table} ({declared}, row BIGINT)")
+        for batch in source.batches:
+            self.connection.register("batch", batch.rename_columns([*columns.values(), "row"]))
+            self.connection.execute(f"INSERT INTO raw_{table} SELECT * FROM batch")
+            self.connection.unregister("batch")
+
+    def _check_zones(
+        self, table: str, source: Source, settings: SourceSettings, cells: list[Cell], columns: Mapping[str, str]
+    ) -> None:
+        if self.project.settings.project.timezone is not None:
+            return
+        for cell in (cell for cell in cells if cell.kind == "time"):
+            text = _text(columns[cell.header], settings)
+            naive = self.connection.execute(
+                f"SELECT row FROM raw_{table} WHERE try_cast({text} AS TIMESTAMP) IS NOT NULL "
+                f"AND NOT regexp_matches({text}, {quote(_ZONE_AT_END)}) ORDER BY row"
+            ).fetchall()
+            if naive:
+                rows = name_some((row for (row,) in naive), most=3)
+                raise SchemaError(
+                    f"{source.name}: column {cell.header!r} has {len(naive):,} times without a zone (rows {rows}). "
+                    'Write them as 2024-05-01T09:00:00Z, or set timezone = "UTC" (or yours) in [project] of leads.toml.'
+                )
+
+    def _convert(self, table: str, settings: SourceSettings, cells: list[Cell], columns: Mapping[str, str]) -> None:
+        zone = self.project.settings.project.timezone or "UTC"
+        self.connection.execute(f"SET TimeZone = {quote(zone)}")
+        values = ", ".join(f"{_typed(cell, columns, settings)} AS {cell.target}" for cell in cells)
+        texts = ", ".join(f"{_text(columns[cell.header], settings)} AS text_{cell.target}" for cell in cells)
+        cases = " ".join(_fault(cell) for cell in cells)
+        self.connection.execute(
+            f"CREATE TABLE typed_{table} AS SELECT *, CASE {cases} END AS reason_aside FROM "
+            f"(SELECT row, {values}, {texts} FROM raw_{table})"
+        )
+        self.connection.execute("SET TimeZone = 'UTC'")
+        unique = CONTRACTS[table].unique
+        if unique is not None:
+            good = f"FROM typed_{table} WHERE reason_aside IS NULL"
+            firsts = f"SELECT {unique} AS id, min(row) AS row {good} GROUP BY {unique}"
+            self.connection.execute(
+                f"UPDATE typed_{table} SET reason_aside = '{unique}: stands already in row ' || firsts.row "
+                f"FROM ({firsts}) firsts "
+                f"WHERE typed_{table}.{unique} = firsts.id AND typed_{table}.row > firsts.row AND reason_aside IS NULL"
+            )
+
+    def _count(self, table: str, source: Source, columns: Mapping[str, str]) -> TableCount:
+        read, aside = self.connection.execute(f"SELECT count(*), count(reason_aside) FROM typed_{table}").fetchall()[0]
+        aside_reasons = self.connection.execute(
+            f"SELECT regexp_replace(reason_aside, 'row \\d+', 'an earlier row'), count(*) FROM typed_{table} "
+            "WHERE reason_aside IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1"
+        ).fetchall()
+        reasons = {str(reason): int(n) for reason, n in aside_reasons}
+        for bad in source.bad_rows:
+            reasons[bad.reason] = reasons.get(bad.reason, 0) + 1
+        rejected = int(aside) + len(source.bad_rows)
+        file = self.project.state / "rejects" / f"{table}.csv"
+        if rejected:
+            self._write_rejects(table, source.bad_rows, columns, file)
+        else:
+            file.unlink(missing_ok=True)
+        total = int(read) + len(source.bad_rows)
+        return TableCount(total, total - rejected, rejected, reasons, file if rejected else None)
+
+    def _write_rejects(self, table: str, bad_rows: list[BadRow], columns: Mapping[str, str], file: Path) -> None:
+        cells = ", ".join(f"raw_{table}.{column}" for column in columns.values())
+        rows = self.connection.execute(
+            f"SELECT row, reason_aside, {cells} FROM typed_{table} JOIN raw_{table} USING (row) "
+            "WHERE reason_aside IS NOT NULL ORDER BY row"
+        ).fetchall()
+        with write_atomically(file) as path, path.open("w", newline="", encoding="utf-8") as out:
+            writer = csv.writer(out)
+            writer.writerow(["row", "reason", *columns])
+            writer.writerows(rows)
+            writer.writerows([bad.row, bad.reason, bad.text] for bad in bad_rows)
+
+
+def _text(column: str, settings: SourceSettings) -> str:
+    trimmed = f"nullif(trim({column}, ' \t\r\n\u00a0'), '')"
+    if not settings.missing:
+        return trimmed
+    return f"(CASE WHEN {trimmed} IN ({', '.join(map(quote, settings.missing))}) THEN NULL ELSE {trimmed} END)"
+
+
+def _typed(cell: Cell, columns: Mapping[str, str], settings: SourceSettings) -> str:
+    text = _text(columns[cell.header], settings)
+    if cell.kind == "time":
+        if settings.date_format is not None:
+            moment = f"CAST(try_strptime({text}, {quote(settings.date_format)}) AS TIMESTAMPTZ)"
+        else:
+            moment = f"try_cast({text} AS TIMESTAMPTZ)"
+        return f"timezone('UTC', {moment})"
+    if cell.kind in {"number", "amount"}:
+        number = f"regexp_replace({text}, '[\\s\u00a0\u202f]', '', 'g')"
+        if settings.decimal == ",":
+            number = f"replace({number}, ',', '.')"
+        return f"try_cast({number} AS {'DOUBLE' if cell.kind == 'number' else 'DECIMAL(28, 6)'})"
+    return text
+
+
+_WORDS = {
+    "time": "not a time; write it as 2024-05-01T09:00:00Z or set date_format",
+    "number": "not a finite number; correct it, or set decimal, missing or another kind",
+    "amount": "not a finite number; correct it, or set decimal or missing",
+}
+
+
+def _fault(cell: Cell) -> str:
+    name = cell.header.replace("'", "''")
+    cases = []
+    if cell.required:
+        cases.append(f"WHEN text_{cell.target} IS NULL THEN '{name}: empty'")
+    if cell.kind in _WORDS:
+        says = f"'{name}: ' || left(text_{cell.target}, 40) || ' is {_WORDS[cell.kind]}'"
+        cases.append(f"WHEN text_{cell.target} IS NOT NULL AND {cell.target} IS NULL THEN {says}")
+    if cell.kind == "number":
+        cases.append(f"WHEN isnan({cell.target}) OR isinf({cell.target}) THEN {says}")
+    if cell.kind == "time":
+        cases.append(f"WHEN year({cell.target}) NOT BETWEEN 1990 AND 2099 THEN {says}")
+    return " ".join(cases)

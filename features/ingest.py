@@ -1,0 +1,247 @@
+"""From declared sources to the canonical tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from features.cells import Cell, CellKind, CellReader
+from features.tables import Attribute, Tables, quote
+from project.errors import NotEnoughDataError, SettingsError, name_some
+from project.files import hash_bytes
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from project.settings import Project, Settings
+
+__all__ = ["connect", "read_tables"]
+
+
+def connect(*, memory_limit: str = "8GB", spill_folder: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """Open a private DuckDB whose results do not depend on the machine's zone."""
+    import duckdb
+
+    connection = duckdb.connect(":memory:")
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")
+    connection.execute(f"SET memory_limit = {quote(memory_limit)}")
+    if spill_folder is not None:
+        connection.execute(f"SET temp_directory = {quote(str(spill_folder))}")
+    return connection
+
+
+def read_tables(project: Project) -> Tables:
+    """Read every source that the project declares.
+
+    Raises
+    ------
+    SchemaError
+        A declared column is missing, or a column as a whole is not of its declared kind.
+    NotEnoughDataError
+        No lead is left.
+    """
+    settings = project.settings
+    connection = connect(spill_folder=project.state / "spill")
+    reader = CellReader(connection, project)
+    lead_attributes = _attributes(settings.leads.columns)
+    account_attributes = _attributes(settings.accounts.columns if settings.accounts else {})
+    reader.read("leads", settings.leads, _lead_cells(settings, lead_attributes))
+    if settings.events is not None:
+        reader.read("events", settings.events, _event_cells(settings))
+    if settings.stages is not None:
+        reader.read("stages", settings.stages, _stage_cells(settings))
+    if settings.accounts is not None:
+        reader.read("accounts", settings.accounts, _account_cells(settings, account_attributes))
+    _finish_leads(connection, settings, lead_attributes)
+    _finish_events(connection, present=settings.events is not None)
+    _finish_outcomes(connection, settings)
+    _finish_accounts(connection, account_attributes, present=settings.accounts is not None)
+    observed_from, observed_until = _observed(connection, settings)
+    return Tables(
+        connection=connection,
+        dated=settings.dated,
+        lead_attributes=lead_attributes,
+        account_attributes=account_attributes,
+        observed_from=observed_from,
+        observed_until=observed_until,
+        counts=reader.counts,
+        data_hash=hash_bytes("".join(reader.hashes).encode()),
+    )
+
+
+def _attributes(columns: Mapping[str, str]) -> tuple[Attribute, ...]:
+    return tuple(
+        Attribute(header, f"a{place}", kind)  # type: ignore[arg-type]
+        for place, (header, kind) in enumerate(sorted(columns.items()))
+    )
+
+
+def _lead_cells(settings: Settings, attributes: Sequence[Attribute]) -> list[Cell]:
+    leads, outcome = settings.leads, settings.outcome
+    cells = [Cell("lead_id", leads.id, "id", True)]
+    optional: list[tuple[str, str | None, CellKind, bool]] = [
+        ("created_at", leads.created_at, "time", True),
+        ("account_id", leads.account, "id", False),
+        ("sequence", leads.order, "number", False),
+        ("outcome", outcome.column, "text", False),
+        ("won_at", outcome.won_at, "time", False),
+        ("lost_at", outcome.lost_at, "time", False),
+    ]
+    cells += [Cell(target, header, kind, must) for target, header, kind, must in optional if header is not None]
+    return cells + _attribute_cells(attributes)
+
+
+def _attribute_cells(attributes: Sequence[Attribute]) -> list[Cell]:
+    return [
+        Cell(attribute.column, attribute.header, "number" if attribute.kind == "number" else "text", False)
+        for attribute in attributes
+    ]
+
+
+def _event_cells(settings: Settings) -> list[Cell]:
+    events = settings.events
+    assert events is not None
+    cells = [
+        Cell("lead_id", events.lead, "id", True),
+        Cell("occurred_at", events.at, "time", True),
+        Cell("kind", events.kind, "text", True),
+    ]
+    if events.value is not None:
+        cells.append(Cell("value", events.value, "amount", False))
+    if events.recorded_at is not None:
+        cells.append(Cell("recorded_at", events.recorded_at, "time", False))
+    return cells
+
+
+def _stage_cells(settings: Settings) -> list[Cell]:
+    stages = settings.stages
+    assert stages is not None
+    cells = [Cell("lead_id", stages.lead, "id", True), Cell("changed_at", stages.at, "time", True)]
+    if stages.stage is not None:
+        cells.append(Cell("stage", stages.stage, "text", True))
+    if stages.reason is not None:
+        cells.append(Cell("reason", stages.reason, "text", False))
+    return cells
+
+
+def _account_cells(settings: Settings, attributes: Sequence[Attribute]) -> list[Cell]:
+    accounts = settings.accounts
+    assert accounts is not None
+    cells = [Cell("account_id", accounts.id, "id", True)]
+    if accounts.valid_from is not None:
+        cells.append(Cell("valid_from", accounts.valid_from, "time", True))
+    return cells + _attribute_cells(attributes)
+
+
+def _finish_leads(connection: duckdb.DuckDBPyConnection, settings: Settings, attributes: Sequence[Attribute]) -> None:
+    def column(target: str, header: str | None, missing: str) -> str:
+        return target if header is not None else missing
+
+    def one_of(values: Sequence[str]) -> str:
+        return f"outcome IN ({', '.join(map(quote, values))})" if values else "false"
+
+    flat = settings.outcome.column is not None
+    won, over = one_of(settings.outcome.won), one_of((*settings.outcome.won, *settings.outcome.lost))
+    position = "coalesce(sequence, 0), row" if settings.leads.order is not None else "row"
+    names = "".join(f", {attribute.column}" for attribute in attributes)
+    connection.execute(
+        f"""CREATE TABLE leads AS SELECT lead_id,
+            {column("created_at", settings.leads.created_at, "CAST(NULL AS TIMESTAMP)")} AS created_at,
+            coalesce({column("account_id", settings.leads.account, "NULL")}, 'lead ' || lead_id) AS account_id,
+            row_number() OVER (ORDER BY {position}) AS position,
+            {f"CASE WHEN outcome IS NOT NULL THEN {won} END" if flat else "NULL"} AS converted,
+            {f"coalesce({over}, false)" if flat else "false"} AS closed
+            {names}
+        FROM typed_leads WHERE reason_aside IS NULL"""
+    )
+    if not connection.execute("SELECT count(*) FROM leads").fetchall()[0][0]:
+        raise NotEnoughDataError("No lead is left after reading. See `leads check` and state/rejects/leads.csv.")
+
+
+def _finish_events(connection: duckdb.DuckDBPyConnection, *, present: bool) -> None:
+    shape = "lead_id VARCHAR, occurred_at TIMESTAMP, recorded_at TIMESTAMP, kind VARCHAR, value DECIMAL(28, 6)"
+    connection.execute(f"CREATE TABLE events ({shape})")
+    if present:
+        found = {str(row[0]) for row in connection.execute("DESCRIBE typed_events").fetchall()}
+        recorded = (
+            "greatest(occurred_at, coalesce(recorded_at, occurred_at))" if "recorded_at" in found else "occurred_at"
+        )
+        value = "value" if "value" in found else "NULL"
+        connection.execute(
+            f"INSERT INTO events SELECT lead_id, occurred_at, {recorded}, kind, {value} "
+            "FROM typed_events WHERE reason_aside IS NULL"
+        )
+
+
+def _finish_outcomes(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    parts = []
+    outcome = settings.outcome
+    if settings.stages is not None:
+        if settings.stages.stage is None:
+            won, lost = "true", "false"
+        else:
+            _check_won_stage(connection, settings)
+            won = f"stage IN ({', '.join(map(quote, outcome.won))})"
+            lost = f"stage IN ({', '.join(map(quote, outcome.lost))})" if outcome.lost else "false"
+        parts.append(
+            f"SELECT lead_id, changed_at, {won} AS won, {lost} AS lost FROM typed_stages WHERE reason_aside IS NULL"
+        )
+    for header, target in ((outcome.won_at, "won"), (outcome.lost_at, "lost")):
+        if header is not None:
+            flags = f"{target == 'won'} AS won, {target == 'lost'} AS lost"
+            parts.append(
+                f"SELECT lead_id, {target}_at AS changed_at, {flags} FROM typed_leads WHERE reason_aside IS NULL"
+            )
+    if not parts:
+        connection.execute("CREATE TABLE outcomes (lead_id VARCHAR, won_at TIMESTAMP, lost_at TIMESTAMP)")
+        return
+    connection.execute(
+        "CREATE TABLE outcomes AS SELECT lead_id, min(changed_at) FILTER (WHERE won) AS won_at, "
+        f"min(changed_at) FILTER (WHERE lost) AS lost_at FROM ({' UNION ALL '.join(parts)}) "
+        "WHERE (won OR lost) AND changed_at IS NOT NULL GROUP BY lead_id"
+    )
+
+
+def _check_won_stage(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    found = connection.execute(
+        "SELECT stage FROM typed_stages WHERE reason_aside IS NULL GROUP BY 1 ORDER BY count(*) DESC, 1"
+    ).fetchall()
+    stages = [str(stage) for (stage,) in found]
+    absent = [name for name in (*settings.outcome.won, *settings.outcome.lost) if name not in stages]
+    if stages and not set(settings.outcome.won) & set(stages):
+        raise SettingsError(
+            f"outcome.won names {name_some(map(repr, absent))}, but the stages found are {name_some(stages, most=20)}. "
+            "Correct it in leads.toml."
+        )
+
+
+def _finish_accounts(connection: duckdb.DuckDBPyConnection, attributes: Sequence[Attribute], *, present: bool) -> None:
+    if not present:
+        connection.execute("CREATE TABLE accounts (account_id VARCHAR, valid_from TIMESTAMP)")
+        return
+    found = {str(row[0]) for row in connection.execute("DESCRIBE typed_accounts").fetchall()}
+    valid = "valid_from" if "valid_from" in found else "CAST(NULL AS TIMESTAMP) AS valid_from"
+    names = "".join(f", {attribute.column}" for attribute in attributes)
+    connection.execute(
+        f"CREATE TABLE accounts AS SELECT account_id, {valid}{names} FROM typed_accounts WHERE reason_aside IS NULL"
+    )
+
+
+def _observed(connection: duckdb.DuckDBPyConnection, settings: Settings) -> tuple[datetime | None, datetime | None]:
+    if not settings.dated:
+        return None, None
+    first, last = connection.execute(
+        """SELECT min(created_at), greatest(max(created_at),
+            (SELECT max(greatest(occurred_at, recorded_at)) FROM events),
+            (SELECT max(greatest(coalesce(won_at, lost_at), coalesce(lost_at, won_at))) FROM outcomes)) FROM leads"""
+    ).fetchall()[0]
+    return _naive_utc(settings.outcome.observed_from) or first, _naive_utc(settings.outcome.observed_until) or last
+
+
+def _naive_utc(moment: datetime | None) -> datetime | None:
+    if moment is None or moment.tzinfo is None:
+        return moment
+    return moment.astimezone(UTC).replace(tzinfo=None)

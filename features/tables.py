@@ -1,0 +1,171 @@
+"""The canonical tables: what each column means, and the one value that holds them all.
+
+Every reader ends in these tables and everything later starts from them. Times are UTC without a zone, identifiers are
+text, intervals are half-open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["CONTRACTS", "Attribute", "Column", "Contract", "TableCount", "Tables", "quote"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One declared column of a canonical table."""
+
+    name: str
+    kind: Literal["id", "time", "text", "number"]
+    required: bool
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A canonical table: its columns, and the column that names a row once."""
+
+    table: str
+    columns: tuple[Column, ...]
+    unique: str | None = None
+
+
+_LEAD = Column("lead_id", "id", True, "the lead")
+
+CONTRACTS: dict[str, Contract] = {
+    contract.table: contract
+    for contract in (
+        Contract(
+            "leads",
+            (
+                Column("lead_id", "id", True, "the lead; once in the table"),
+                Column("created_at", "time", True, "when it came in"),
+                Column("account_id", "id", False, "the company behind it"),
+            ),
+            unique="lead_id",
+        ),
+        Contract(
+            "events",
+            (
+                _LEAD,
+                Column("occurred_at", "time", True, "when it happened"),
+                Column("kind", "text", True, "what happened"),
+                Column("value", "number", False, "how much of it, if that means anything"),
+                Column("recorded_at", "time", False, "when the source knew; the event was unknown before"),
+            ),
+        ),
+        Contract(
+            "stages",
+            (
+                _LEAD,
+                Column("stage", "text", True, "the stage entered"),
+                Column("changed_at", "time", True, "when"),
+                Column("reason", "text", False, "why, for a lost lead"),
+                Column("amount", "number", False, "worth of the deal"),
+            ),
+        ),
+        Contract(
+            "accounts",
+            (
+                Column("account_id", "id", True, "the company"),
+                Column("valid_from", "time", False, "since when these attributes hold"),
+            ),
+        ),
+        Contract(
+            "touches",
+            (
+                _LEAD,
+                Column("occurred_at", "time", True, "when"),
+                Column("kind", "text", True, "call, mail or meeting"),
+                Column("outcome", "text", False, "what came of it"),
+            ),
+        ),
+        Contract(
+            "spend",
+            (
+                Column("day", "time", True, "the day"),
+                Column("channel", "text", True, "where the money went"),
+                Column("campaign", "text", False, "for what"),
+                Column("amount", "number", True, "how much"),
+            ),
+        ),
+        Contract(
+            "feedback",
+            (
+                _LEAD,
+                Column("given_at", "time", True, "when"),
+                Column("verdict", "text", True, "accepted, or the agreed reason of rejection"),
+            ),
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """A column of the user's own in `leads` or `accounts`, kept under an internal name that any header survives."""
+
+    header: str
+    column: str
+    kind: Literal["number", "category", "rule"]
+
+
+@dataclass(frozen=True)
+class TableCount:
+    """How many rows of a source were read, kept and set aside, and why."""
+
+    read: int
+    kept: int
+    rejected: int
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    rejects_file: Path | None = None
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The canonical tables inside one DuckDB connection.
+
+    Tables in the connection
+    ------------------------
+    leads
+        `lead_id` text, `created_at` timestamp (null in a flat file), `account_id` text, `position` bigint (order in the
+        source), `converted` and `closed` boolean (flat files only), then the attributes `a0`, `a1`, …
+    events
+        `lead_id`, `occurred_at`, `recorded_at` (never before `occurred_at`), `kind`, `value` decimal(28, 6).
+    outcomes
+        `lead_id`, `won_at`, `lost_at`: the first of each, null if it never came.
+    accounts
+        `account_id`, `valid_from` (null: always), then the attributes `a0`, `a1`, …
+
+    Attributes
+    ----------
+    dated
+        Whether leads and outcomes have dates. If not, there is one snapshot a lead and no time to respect.
+    observed_from, observed_until
+        Outcomes are known in the half-open interval between them, UTC; both null for a flat file.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    dated: bool
+    lead_attributes: tuple[Attribute, ...]
+    account_attributes: tuple[Attribute, ...]
+    observed_from: datetime | None
+    observed_until: datetime | None
+    counts: Mapping[str, TableCount]
+    data_hash: str
+
+
+def quote(text: str) -> str:
+    """Write a text as an SQL literal.
+
+    >>> quote("O'Brien")
+    "'O''Brien'"
+    """
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,214 @@
+"""The artefact: a directory a person can read, verified before a byte of it is used.
+
+::
+
+    manifest.json     everything but the estimator's numbers, and the SHA-256 of every other file
+    estimator.txt     LightGBM's own text, or …
+    estimator.json    … the logistic regression's terms
+    canary.json       invented leads as raw tables, and what this model said of them
+
+No file is code or a pickle. Loading checks, in this order: protocol, the manifest's own seal, every hash, whether the
+trees can be parsed at all (in a child process, since a bad LightGBM text can kill or hang the one that reads it), and
+whether the canary still sings.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.bands import BandPolicy
+from models.calibration import AffineCalibrator
+from models.columns import ModelColumn
+from models.estimators import BaseRate, BoostedTrees, Estimator, Logistic
+from models.lead_model import LeadModel
+from project.errors import ArtefactError, name_some
+from project.files import canonical_json, hash_bytes, hash_file, write_atomically, write_folder_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["PROTOCOL", "answer_canary", "load_model", "read_manifest", "save_model"]
+
+PROTOCOL = 1
+_MANIFEST = "manifest.json"
+_CANARY = "canary.json"
+_PARSE_SECONDS = 120
+_CANARY_TOLERANCE = 1e-9
+
+Canary = Mapping[str, Any]
+BuildCanary = Callable[[Canary], "pd.DataFrame"]
+
+
+def save_model(model: LeadModel, folder: Path, *, canary: Canary, facts: Mapping[str, object]) -> LeadModel:
+    """Write a model to `folder`/<model id> and return it with its manifest.
+
+    Parameters
+    ----------
+    canary
+        What `load_model` replays: `tables`, `snapshots` and the `expected` answers.
+    facts
+        Everything the manifest tells beyond the model itself: outcome, periods, catalogue, metrics, versions, hashes.
+    """
+    files = {_CANARY: canonical_json(dict(canary)).encode(), **_estimator_files(model.estimator)}
+    content = {
+        **facts,
+        "protocol": PROTOCOL,
+        "columns": [column.to_json() for column in model.columns],
+        "estimator": _estimator_entry(model.estimator),
+        "calibrator": model.calibrator.to_json(),
+        "policy": model.policy.to_json(),
+        "files": {name: hash_bytes(text) for name, text in files.items()},
+    }
+    manifest = {**content, "model_id": _seal(content)}
+    with write_folder_atomically(folder / str(manifest["model_id"])) as temporary:
+        for name, text in files.items():
+            (temporary / name).write_bytes(text)
+        (temporary / _MANIFEST).write_text(canonical_json(manifest), encoding="utf-8")
+    return replace(model, manifest=manifest)
+
+
+def _seal(content: Mapping[str, object]) -> str:
+    return "model-" + hash_bytes(canonical_json(dict(content)).encode())[:24]
+
+
+def _estimator_files(estimator: Estimator) -> dict[str, bytes]:
+    if isinstance(estimator, BoostedTrees):
+        return {"estimator.txt": estimator.text.encode()}
+    if isinstance(estimator, Logistic):
+        return {"estimator.json": canonical_json(estimator.to_json()).encode()}
+    return {}
+
+
+def _estimator_entry(estimator: Estimator) -> dict[str, object]:
+    entry: dict[str, object] = {"kind": estimator.kind}
+    if isinstance(estimator, BaseRate):
+        entry["log_odds"] = estimator.value
+    return entry
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read a manifest and check protocol, seal and the hash of every file, without touching the estimator.
+
+    Raises
+    ------
+    ArtefactError
+        The directory is incomplete, changed since it was written, or of a protocol this version does not read.
+    """
+    cure = "Restore it from a backup, roll back (leads rollback) or train again."
+    path = folder / _MANIFEST
+    if not path.is_file():
+        raise ArtefactError(f"{folder}: no {_MANIFEST}, so this is not a saved model. {cure}")
+    raw = path.read_bytes()
+    try:
+        manifest: dict[str, Any] = json.loads(raw)
+        protocol = manifest["protocol"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtefactError(f"{path}: damaged, it does not read as a manifest. {cure}") from error
+    if protocol != PROTOCOL:
+        raise ArtefactError(
+            f"{path}: protocol {protocol}, this version reads {PROTOCOL}. Use the version that wrote it."
+        )
+    content = {key: value for key, value in manifest.items() if key != "model_id"}
+    if canonical_json(manifest).encode() != raw or _seal(content) != manifest.get("model_id"):
+        raise ArtefactError(f"{path}: changed after it was written. {cure}")
+    changed = [name for name, digest in manifest["files"].items() if not _is_whole(folder / name, digest)]
+    if changed:
+        raise ArtefactError(f"{folder}: {name_some(changed)} missing or changed after writing. {cure}")
+    return manifest
+
+
+def _is_whole(path: Path, digest: str) -> bool:
+    return path.is_file() and hash_file(path) == digest
+
+
+def load_model(folder: Path, *, build_canary: BuildCanary | None = None, verified: Path | None = None) -> LeadModel:
+    """Verify and load a model.
+
+    Parameters
+    ----------
+    build_canary
+        Makes the feature frame of the canary's leads; with it the canary is replayed.
+    verified
+        Folder of marks "these trees were parsed on this machine"; with a mark the child process is not started again.
+
+    Raises
+    ------
+    ArtefactError
+        As `read_manifest`; or the trees do not parse; or the canary's answers differ.
+    """
+    manifest = read_manifest(folder)
+    try:
+        model = LeadModel(
+            columns=tuple(ModelColumn.from_json(entry) for entry in manifest["columns"]),
+            estimator=_load_estimator(folder, manifest, verified=verified),
+            calibrator=AffineCalibrator.from_json(manifest["calibrator"]),
+            policy=BandPolicy.from_json(manifest["policy"]),
+            manifest=manifest,
+        )
+    except (KeyError, TypeError) as error:
+        raise ArtefactError(f"{folder}: the manifest lacks what a model needs ({error}). Train again.") from error
+    if build_canary is not None:
+        _replay_canary(model, json.loads((folder / _CANARY).read_bytes()), build_canary)
+    return model
+
+
+def _load_estimator(folder: Path, manifest: Mapping[str, Any], *, verified: Path | None) -> Estimator:
+    match manifest["estimator"]["kind"]:
+        case "base_rate":
+            return BaseRate(float(manifest["estimator"]["log_odds"]))
+        case "logistic":
+            return Logistic.from_json(json.loads((folder / "estimator.json").read_bytes()))
+        case "lightgbm":
+            path = folder / "estimator.txt"
+            _parse_in_child(path, manifest["files"][path.name], verified=verified)
+            return BoostedTrees(path.read_text(encoding="utf-8"))
+        case other:
+            raise ArtefactError(f"{folder}: unknown estimator {other!r}. Use the version that wrote it.")
+
+
+def _parse_in_child(path: Path, digest: str, *, verified: Path | None) -> None:
+    mark = verified / digest if verified is not None else None
+    if mark is not None and mark.is_file():
+        return
+    code = "import sys, lightgbm; lightgbm.Booster(model_file=sys.argv[1])"
+    try:
+        child = subprocess.run(
+            [sys.executable, "-c", code, str(path)], capture_output=True, timeout=_PARSE_SECONDS, check=False
+        )
+        failed = child.returncode != 0
+    except subprocess.TimeoutExpired:
+        failed = True
+    if failed:
+        raise ArtefactError(f"{path}: LightGBM cannot parse these trees. Roll back (leads rollback) or train again.")
+    if mark is not None:
+        with write_atomically(mark) as temporary:
+            temporary.write_text("parsed\n", encoding="utf-8")
+
+
+def _replay_canary(model: LeadModel, canary: Canary, build: BuildCanary) -> None:
+    frame = build(canary)
+    answers = answer_canary(model, frame)
+    for said, expected in zip(answers, canary["expected"], strict=True):
+        close = math.isclose(said["probability"], expected["probability"], rel_tol=_CANARY_TOLERANCE)
+        if not close or said["first_reason"] != expected["first_reason"]:
+            raise ArtefactError(
+                f"{model.model_id}: of an invented lead it now says {said}, but said {expected} when it was saved. "
+                "The libraries or the features changed their meaning: train again with this version."
+            )
+
+
+def answer_canary(model: LeadModel, frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return what a model says of the canary's leads: probability and the column of the first reason."""
+    probabilities = model.probability(frame)
+    reasons = model.reasons(frame, language="en")
+    return [
+        {"probability": float(probability), "first_reason": arguments[0].column if arguments else ""}
+        for probability, (arguments, _) in zip(probabilities, reasons, strict=True)
+    ]

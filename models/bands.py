@@ -1,0 +1,103 @@
+"""Bands: rules that come first, then thresholds in probability that were chosen in training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from project.errors import SettingsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["BANDS", "Band", "BandPolicy", "Rule"]
+
+Band = Literal["SQL", "MQL", "nurture", "disqualified"]
+BANDS: tuple[Band, ...] = get_args(Band)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A lead whose `column` holds one of `equals` goes to `band`, whatever its probability."""
+
+    name: str
+    column: str
+    equals: tuple[str, ...]
+    band: Band
+
+
+@dataclass(frozen=True)
+class BandPolicy:
+    """Thresholds with 0 < mql <= sql, half-open upwards: a probability equal to a threshold is in the higher band.
+
+    A low probability never disqualifies: below `mql` a lead goes to nurture.
+
+    >>> policy = BandPolicy(sql=0.3, mql=0.1)
+    >>> policy.assign(np.array([0.3, 0.2999, 0.1, 0.0])).tolist()
+    ['SQL', 'MQL', 'MQL', 'nurture']
+    """
+
+    sql: float
+    mql: float
+    rules: tuple[Rule, ...] = ()
+    cost_per_call: float | None = None
+    value_per_win: float | None = None
+    currency: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.mql <= self.sql:
+            raise SettingsError(f"Band thresholds must satisfy 0 < MQL <= SQL; found MQL {self.mql}, SQL {self.sql}.")
+
+    def assign(self, probability: NDArray[np.float64]) -> NDArray[np.str_]:
+        """Return the band of each probability, by the thresholds alone."""
+        return np.select([probability >= self.sql, probability >= self.mql], ["SQL", "MQL"], default="nurture")
+
+    def assign_with_rules(
+        self, probability: NDArray[np.float64], attributes: pd.DataFrame
+    ) -> tuple[list[str], list[str]]:
+        """Return each lead's band and, in words, what decided it: the rule's name or the thresholds.
+
+        Parameters
+        ----------
+        attributes
+            One row a probability, with the columns that the rules name. The first rule that fits decides.
+        """
+        bands = self.assign(probability).tolist()
+        why = [self._say_threshold(band) for band in bands]
+        for rule in reversed(self.rules):
+            for row in np.flatnonzero(matches(rule, attributes)):
+                bands[row], why[row] = rule.band, rule.name
+        return bands, why
+
+    def expected_value(self, probability: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return probability · value of a win − cost of a call; NaN without a value."""
+        if self.value_per_win is None:
+            return np.full(len(probability), np.nan)
+        return probability * self.value_per_win - (self.cost_per_call or 0.0)
+
+    def _say_threshold(self, band: str) -> str:
+        if band == "SQL":
+            return f"probability >= {self.sql:.4g}"
+        return f"{self.mql:.4g} <= probability < {self.sql:.4g}" if band == "MQL" else f"probability < {self.mql:.4g}"
+
+    def to_json(self) -> dict[str, object]:
+        """Return the readable form that the manifest stores."""
+        return {**asdict(self), "rules": [{**asdict(rule), "equals": list(rule.equals)} for rule in self.rules]}
+
+    @staticmethod
+    def from_json(content: Mapping[str, object]) -> BandPolicy:
+        """Read what `to_json` wrote."""
+        entries: Sequence[Mapping[str, object]] = content["rules"]  # type: ignore[assignment]
+        rules = tuple(Rule(**{**entry, "equals": tuple(entry["equals"])}) for entry in entries)  # type: ignore[arg-type]
+        return BandPolicy(**{**content, "rules": rules})  # type: ignore[arg-type]
+
+
+def matches(rule: Rule, attributes: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which rows a rule fits; letter case and outer blanks do not matter."""
+    wanted = {value.strip().casefold() for value in rule.equals}
+    texts = attributes[rule.column].astype("object").map(lambda cell: str(cell).strip().casefold())
+    return np.asarray(texts.isin(wanted) & attributes[rule.column].notna(), dtype=np.bool_)

@@ -1,0 +1,64 @@
+"""`LeadModel`: the estimator, its calibrator, the band policy and the manifest, as one frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.bands import BandPolicy
+from models.calibration import AffineCalibrator
+from models.columns import ModelColumn, encode_frame, find_flags
+from models.estimators import Estimator
+from models.reasons import Language, Reason, find_reasons
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["LeadModel"]
+
+
+@dataclass(frozen=True)
+class LeadModel:
+    """A model that scores feature frames; nothing in it changes after it was made.
+
+    Attributes
+    ----------
+    manifest
+        The readable half of the artefact; empty until the model is saved.
+    """
+
+    columns: tuple[ModelColumn, ...]
+    estimator: Estimator
+    calibrator: AffineCalibrator
+    policy: BandPolicy
+    manifest: Mapping[str, object]
+
+    def log_odds(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """Return log-odds before calibration, shape (rows,)."""
+        return self.estimator.log_odds(encode_frame(frame, self.columns))
+
+    def probability(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """Return calibrated probabilities, shape (rows,)."""
+        return self.calibrator.probability(self.log_odds(frame))
+
+    def contributions(self, frame: pd.DataFrame) -> tuple[NDArray[np.float64], float]:
+        """Return contributions in log-odds before calibration, shape (rows, columns), and the base they add to."""
+        return self.estimator.contributions(encode_frame(frame, self.columns))
+
+    def reasons(self, frame: pd.DataFrame, *, language: Language) -> list[tuple[list[Reason], list[Reason]]]:
+        """Return the leading reasons for and against of every row."""
+        contributions, _ = self.contributions(frame)
+        return find_reasons(contributions, frame, self.columns, language=language)
+
+    def flags(self, frame: pd.DataFrame) -> list[str]:
+        """Return for every row what the model could not take as it was."""
+        return find_flags(frame, self.columns)
+
+    @property
+    def model_id(self) -> str:
+        """The name under which the artefact is kept; empty until saved."""
+        return str(self.manifest.get("model_id", ""))

@@ -1,0 +1,87 @@
+"""Which model is in use: folders of artefacts, two aliases, and a line for every move.
+
+`state/models/<model id>/` holds the artefacts, `state/aliases.json` says who is `champion` and who `challenger`, and
+`state/promotions.jsonl` remembers every move. MLflow mirrors the aliases; scoring never needs it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from project.errors import NotEnoughDataError, QualityGateError, SettingsError, StorageError
+from project.files import canonical_json, write_atomically
+
+__all__ = ["Alias", "find_model", "models_folder", "move_alias", "read_aliases", "read_moves"]
+
+Alias = Literal["champion", "challenger"]
+
+
+def models_folder(state: Path) -> Path:
+    """Return where artefacts are kept."""
+    return state / "models"
+
+
+def read_aliases(state: Path) -> dict[str, str]:
+    """Return the model id behind each alias that is set."""
+    path = state / "aliases.json"
+    if not path.is_file():
+        return {}
+    try:
+        content: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise StorageError(f"{path}: damaged. Write {{}} into it and promote a model again.") from error
+    return content
+
+
+def read_moves(state: Path) -> list[dict[str, Any]]:
+    """Return all moves of aliases, oldest first: `at`, `alias`, `from`, `to`, `why`."""
+    path = state / "promotions.jsonl"
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+
+
+def find_model(state: Path, name: str = "champion") -> Path:
+    """Return the folder of a model by alias or id.
+
+    Raises
+    ------
+    NotEnoughDataError
+        Nothing was trained yet.
+    SettingsError
+        No model has that name.
+    """
+    aliases = read_aliases(state)
+    folder = models_folder(state) / aliases.get(name, name)
+    if folder.is_dir():
+        return folder
+    if not aliases:
+        raise NotEnoughDataError("No model was trained yet. Run: leads train")
+    known = sorted({*aliases, *(path.name for path in models_folder(state).glob("model-*"))})
+    raise SettingsError(f"There is no model {name!r}. Known: {', '.join(known)}.")
+
+
+def move_alias(state: Path, alias: Alias, to: str | None, *, expected: str | None, why: str, now: datetime) -> None:
+    """Point an alias at a model, if it still points where the caller believes; leave an audit line.
+
+    Raises
+    ------
+    QualityGateError
+        Somebody else moved it in the meantime (compare and swap).
+    """
+    aliases = read_aliases(state)
+    found = aliases.get(alias)
+    if found != expected:
+        raise QualityGateError(f"{alias} is {found} by now, not {expected}: somebody moved it. Look again: leads info")
+    after = {name: model for name, model in {**aliases, alias: to}.items() if model is not None}
+    line: Mapping[str, object] = {"at": now.isoformat(), "alias": alias, "from": found, "to": to, "why": why}
+    moves = state / "promotions.jsonl"
+    earlier = moves.read_text(encoding="utf-8") if moves.is_file() else ""
+    with write_atomically(moves) as temporary:
+        temporary.write_text(earlier + json.dumps(line, ensure_ascii=False) + "\n", encoding="utf-8")
+    with write_atomically(state / "aliases.json") as temporary:
+        temporary.write_text(canonical_json(dict(after)), encoding="utf-8")

@@ -1,0 +1,1 @@
+"""From a saved model and today's tables to decisions people use."""

@@ -1,0 +1,262 @@
+"""Commands that use a saved model: score, explain, info."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from project.terminal import JsonOption, ProjectOption, Terminal, guarded
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from project.settings import Project
+    from serving.explain import Explanation
+    from serving.score import Scored
+
+__all__ = ["app", "show_ranked"]
+
+app = typer.Typer()
+
+AsOfOption = Annotated[
+    str | None,
+    typer.Option("--as-of", help="Moment to look from, ISO time (UTC) or 'now'. Default: the end of the data."),
+]
+ModelOption = Annotated[str, typer.Option("--model", help="champion, challenger or a model id.")]
+LanguageOption = Annotated[
+    Literal["en", "ru"] | None, typer.Option("--language", "-l", help="Language of the reasons. Default: leads.toml.")
+]
+
+
+@app.command(rich_help_panel="Use")
+@guarded
+def score(
+    project: ProjectOption = Path(),
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV or Parquet, by suffix.")] = None,
+    as_of: AsOfOption = None,
+    leads: Annotated[Path | None, typer.Option("--leads", help="Other leads than leads.toml names.")] = None,
+    closed_too: Annotated[bool, typer.Option("--all", help="Also leads that converted or were lost.")] = False,
+    model: ModelOption = "champion",
+    language: LanguageOption = None,
+    scored_at: Annotated[str | None, typer.Option("--scored-at", help="Fix the time stamp, for equal bytes.")] = None,
+    most: Annotated[int, typer.Option("--top", min=0, help="How many to show.")] = 10,
+    json_: JsonOption = False,
+) -> int | None:
+    """Score open leads and sort them into bands, best first.
+
+    Example: leads score --project crm --out scored.csv
+
+    Example: leads score --project crm --as-of 2026-01-15T06:00:00Z --out scored.parquet --language ru
+    """
+    from project.settings import find_project
+    from serving.score import score_open_leads, write_scores
+
+    terminal = Terminal(json_)
+    found = _with_leads(find_project(project), leads)
+    spoken = language or found.settings.project.language
+    scored = score_open_leads(
+        found,
+        model_name=model,
+        as_of=_read_moment(as_of, "--as-of"),
+        scored_at=_read_moment(scored_at, "--scored-at") or datetime.now(UTC),
+        language=spoken,
+        closed_too=closed_too,
+        progress=terminal.step,
+    )
+    if out is not None:
+        write_scores(scored.leads, out)
+        _copy_rejects(scored, out)
+    show_ranked(terminal, scored.leads, most=most)
+    _say_totals(terminal, scored, out)
+    bands = scored.leads["band"].value_counts().to_dict()
+    share = max((c.rejected / c.read for c in scored.counts.values() if c.read), default=0.0)
+    terminal.answer(
+        {
+            "model_id": scored.model.model_id,
+            "as_of": scored.as_of.isoformat() + "Z" if scored.as_of else None,
+            "leads": len(scored.leads),
+            "bands": {str(band): int(n) for band, n in bands.items()},
+            "rejected": {name: count.rejected for name, count in scored.counts.items()},
+            "out": str(out) if out else None,
+        }
+    )
+    if share > found.settings.project.max_reject_share:
+        terminal.warn(f"{share:.1%} of a table's rows were set aside, more than project.max_reject_share allows.")
+        return 1
+    return 0
+
+
+def _with_leads(project: Project, leads: Path | None) -> Project:
+    if leads is None:
+        return project
+    from dataclasses import replace
+
+    other = project.settings.leads.model_copy(update={"file": str(leads.resolve()), "url": None, "query": None})
+    return replace(project, settings=project.settings.model_copy(update={"leads": other}))
+
+
+def _read_moment(text: str | None, option: str) -> datetime | None:
+    """Read an ISO time; without a zone it is UTC. The answer is UTC without a zone, as the tables keep it."""
+    from project.errors import SettingsError
+
+    if text is None:
+        return None
+    if text == "now":
+        return datetime.now(UTC).replace(tzinfo=None)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise SettingsError(f"{option} {text!r} is not a time. Write it as 2026-01-15T06:00:00Z.") from error
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def _copy_rejects(scored: Scored, out: Path) -> None:
+    """Put the leads that were set aside beside the output, with their reasons."""
+    import shutil
+
+    from project.files import write_atomically
+
+    beside = out.with_name(f"{out.stem}.rejects.csv")
+    file = scored.counts["leads"].rejects_file
+    if file is None:
+        beside.unlink(missing_ok=True)
+        return
+    with write_atomically(beside) as temporary:
+        shutil.copyfile(file, temporary)
+
+
+def show_ranked(terminal: Terminal, leads: pd.DataFrame, *, most: int) -> None:
+    """Print the head of the ranked list: band, probability and the first reason for and against."""
+    rows = [
+        [lead, band, f"{probability:.1%}", first, against or "–"]
+        for lead, band, probability, first, against in leads.head(most)[
+            ["lead_id", "band", "probability", "reason_for_1", "reason_against_1"]
+        ].itertuples(index=False)
+    ]
+    if rows:
+        terminal.table(["lead", "band", "probability", "for", "against"], rows)
+
+
+def _say_totals(terminal: Terminal, scored: Scored, out: Path | None) -> None:
+    if scored.leads.empty:
+        terminal.warn("No lead is open at that moment. Score closed ones too with --all.")
+    counts = scored.leads["band"].value_counts()
+    parts = [f"{counts.get(band, 0):,} {band}" for band in ("SQL", "MQL", "nurture", "disqualified")]
+    terminal.say(f"{len(scored.leads):,} leads scored: {', '.join(parts)}.")
+    for name, count in scored.counts.items():
+        if count.rejected:
+            terminal.warn(f"{count.rejected:,} rows of {name} were set aside: {count.rejects_file}")
+    if out is not None:
+        terminal.say(f"Scores  {out}")
+
+
+@app.command(rich_help_panel="Use")
+@guarded
+def explain(
+    lead_id: Annotated[str, typer.Argument(help="The lead.")],
+    project: ProjectOption = Path(),
+    as_of: AsOfOption = None,
+    model: ModelOption = "champion",
+    language: LanguageOption = None,
+    json_: JsonOption = False,
+) -> int | None:
+    """Say why a lead has its probability.
+
+    Example: leads explain L0001234 --project crm --language ru
+    """
+    from project.settings import find_project
+    from serving.explain import explain_lead
+
+    found = find_project(project)
+    spoken = language or found.settings.project.language
+    explanation = explain_lead(found, lead_id, model_name=model, as_of=_read_moment(as_of, "--as-of"), language=spoken)
+    terminal = Terminal(json_)
+    _show_explanation(terminal, explanation, language=spoken)
+    terminal.answer(
+        {
+            "lead_id": explanation.lead_id,
+            "as_of": explanation.as_of.isoformat() + "Z" if explanation.as_of else None,
+            "model_id": explanation.model_id,
+            "probability": explanation.probability,
+            "log_odds": explanation.log_odds,
+            "base": explanation.base,
+            "band": explanation.band,
+            "band_rule": explanation.band_rule,
+            "reasons_for": [reason.sentence for reason in explanation.arguments_for[:3]],
+            "reasons_against": [reason.sentence for reason in explanation.arguments_against[:2]],
+            "contributions": explanation.contributions,
+            "flags": explanation.flags,
+        }
+    )
+    return None
+
+
+def _show_explanation(terminal: Terminal, explanation: Explanation, *, language: Literal["en", "ru"]) -> None:
+    from serving.explain import say_odds
+
+    english = language == "en"
+    words = ("For", "Against", "decided by") if english else ("За", "Против", "решает")
+    odds = say_odds(explanation.probability, language=language)
+    terminal.say(f"{explanation.lead_id}: {explanation.probability:.1%}, {odds}")
+    terminal.say(f"{explanation.band} ({words[2]}: {explanation.band_rule})")
+    for title, arguments in ((words[0], explanation.arguments_for[:5]), (words[1], explanation.arguments_against[:5])):
+        if arguments:
+            terminal.say(f"{title}:")
+        for reason in arguments:
+            terminal.say(f"  {reason.contribution:+.2f}  {reason.sentence}")
+    if explanation.flags:
+        terminal.warn(explanation.flags)
+    note = (
+        "Numbers are log-odds; they are associations, not causes."
+        if english
+        else "Числа — логарифмы шансов; это связи, а не причины."
+    )
+    terminal.say(note)
+
+
+@app.command(rich_help_panel="Use")
+@guarded
+def info(project: ProjectOption = Path(), model: ModelOption = "champion", json_: JsonOption = False) -> int | None:
+    """Show the model in use: periods, metrics, bands, hashes; verify it.
+
+    Example: leads info --project crm
+    """
+    from models.registry import read_aliases, read_moves
+    from project.settings import find_project
+    from serving.score import load_named_model
+
+    found = find_project(project)
+    terminal = Terminal(json_)
+    loaded, _ = load_named_model(found, model)
+    manifest = dict(loaded.manifest)
+    aliases, moves = read_aliases(found.state), read_moves(found.state)
+    _show_manifest(terminal, manifest)
+    terminal.say(f"Bands    SQL from {loaded.policy.sql:.1%}, MQL from {loaded.policy.mql:.1%}")
+    terminal.say("Aliases  " + ", ".join(f"{alias} = {name}" for alias, name in sorted(aliases.items())))
+    for move in moves[-5:]:
+        terminal.say(f"  {move['at'][:19]}  {move['alias']}: {move['from']} → {move['to']} ({move['why']})")
+    terminal.say("Verified: hashes, trees and canary are as they were saved.")
+    keep = ("model_id", "chosen", "skill", "headline", "split", "test", "rivals", "policy", "outcome", "warnings")
+    hashes = ("data_hash", "settings_hash", "code_hash", "files", "versions", "protocol")
+    terminal.answer({**{key: manifest[key] for key in (*keep, *hashes)}, "aliases": aliases, "moves": moves})
+    return None
+
+
+def _show_manifest(terminal: Terminal, manifest: dict[str, object]) -> None:
+    terminal.say(f"Model    {manifest['model_id']} ({manifest['chosen']}) of project {manifest['project']}")
+    terminal.say(f"Verdict  {manifest['headline']}")
+    split, test = manifest["split"], manifest["test"]
+    assert isinstance(split, dict)
+    assert isinstance(test, dict)
+    rows = [
+        [name, (entry["from"] or "–")[:16], (entry["to"] or "–")[:16], f"{entry['leads']:,}", f"{entry['positives']:,}"]
+        for name, entry in split.items()
+        if name != "kind"
+    ]
+    terminal.table(["period", "from", "to", "leads", "conversions"], rows, title=f"Split by {split['kind']}")
+    terminal.say("Test     " + ", ".join(f"{name} {value:.4g}" for name, value in test.items() if value is not None))
+    for name in ("data_hash", "settings_hash", "code_hash"):
+        terminal.say(f"{name:13s}  {str(manifest[name])[:16]}…")

@@ -1,0 +1,203 @@
+"""Score open leads: probabilities, bands and reasons, as a function of data, model and `as_of` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from features.catalogue import Catalogue
+from features.engine import build_features, read_lead_columns
+from features.ingest import read_tables
+from features.rows import build_features_of_rows
+from features.snapshots import build_open_snapshots, default_as_of
+from models.artefact import load_model
+from models.bands import BANDS
+from models.lead_model import LeadModel
+from models.reasons import Language, reason_columns
+from models.registry import find_model
+from project.duration import parse_duration
+
+if TYPE_CHECKING:
+    from features.tables import TableCount, Tables
+    from project.settings import Project
+
+__all__ = ["COLUMNS", "Scored", "load_named_model", "score_open_leads", "score_snapshots", "write_scores"]
+
+COLUMNS = (
+    "lead_id",
+    "as_of",
+    "scored_at",
+    "model_id",
+    "probability",
+    "log_odds",
+    "band",
+    "band_rule",
+    "expected_value",
+    "reason_for_1",
+    "reason_for_2",
+    "reason_for_3",
+    "reason_against_1",
+    "reason_against_2",
+    "flags",
+)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scored leads, best first, and what was read on the way.
+
+    Attributes
+    ----------
+    leads
+        The columns of `COLUMNS`, one row a lead: band by band, then by probability, log-odds and id.
+    """
+
+    leads: pd.DataFrame
+    as_of: datetime | None
+    model: LeadModel
+    counts: Mapping[str, TableCount]
+
+
+def load_named_model(project: Project, name: str = "champion") -> tuple[LeadModel, Catalogue]:
+    """Load a model by alias or id, verified, with its catalogue.
+
+    Raises
+    ------
+    ArtefactError
+        It is damaged, or does not answer as it did when it was saved.
+    """
+    catalogues: list[Catalogue] = []
+
+    def build(canary: Mapping[str, Any]) -> pd.DataFrame:
+        return build_features_of_rows(canary["tables"], canary["snapshots"], catalogues[0])
+
+    folder = find_model(project.state, name)
+    plain = load_model(folder, verified=project.state / "verified")
+    catalogue = Catalogue.from_json(plain.manifest["catalogue"])  # type: ignore[arg-type]
+    catalogues.append(catalogue)
+    return load_model(folder, build_canary=build, verified=project.state / "verified"), catalogue
+
+
+def score_open_leads(
+    project: Project,
+    *,
+    model_name: str,
+    as_of: datetime | None,
+    scored_at: datetime,
+    language: Language,
+    closed_too: bool,
+    progress: Callable[[str], None],
+) -> Scored:
+    """Read today's tables and score every lead that is open at `as_of`.
+
+    Parameters
+    ----------
+    as_of
+        UTC without a zone; null means the first second after everything in the tables.
+    closed_too
+        Score leads that already converted or were lost, too.
+    """
+    progress("Loading and verifying the model")
+    model, catalogue = load_named_model(project, model_name)
+    progress("Reading the tables")
+    tables = read_tables(project)
+    moment = as_of or default_as_of(tables)
+    snapshots = build_open_snapshots(tables, moment, closed_too=closed_too)
+    progress(f"Scoring {len(snapshots):,} leads")
+    leads = score_snapshots(snapshots, tables, model, catalogue, scored_at=scored_at, language=language)
+    return Scored(leads, moment, model, tables.counts)
+
+
+def score_snapshots(
+    snapshots: pd.DataFrame,
+    tables: Tables,
+    model: LeadModel,
+    catalogue: Catalogue,
+    *,
+    scored_at: datetime,
+    language: Language,
+) -> pd.DataFrame:
+    """Score snapshots; a lead gets the same answer to the last bit alone, in a batch and in any order."""
+    frame = build_features(snapshots, tables, catalogue)
+    rules = sorted({rule.column for rule in model.policy.rules})
+    attributes = read_lead_columns(tables, snapshots["lead_id"].to_list(), rules)
+    log_odds = model.log_odds(frame)
+    probability = model.calibrator.probability(log_odds)
+    bands, why = model.policy.assign_with_rules(probability, attributes)
+    scored = pd.DataFrame(
+        {
+            "lead_id": snapshots["lead_id"].to_list(),
+            "as_of": [_iso(moment) for moment in snapshots["as_of"]],
+            "scored_at": _iso(scored_at),
+            "model_id": model.model_id,
+            "probability": probability,
+            "log_odds": log_odds,
+            "band": bands,
+            "band_rule": why,
+            "expected_value": model.policy.expected_value(probability),
+            **reason_columns(model.reasons(frame, language=language)),
+            "flags": _join_flags(model.flags(frame), _too_old(snapshots, model)),
+        },
+        columns=list(COLUMNS),
+    )
+    return _best_first(scored)
+
+
+def _iso(moment: object) -> str:
+    if moment is None or moment is pd.NaT:
+        return ""
+    assert isinstance(moment, datetime)
+    text = moment.replace(tzinfo=None).isoformat(timespec="microseconds" if moment.microsecond else "seconds")
+    return f"{text}Z"
+
+
+def _too_old(snapshots: pd.DataFrame, model: LeadModel) -> list[str]:
+    """Flag leads older than anything the model learnt from: the last trained age plus one horizon."""
+    if snapshots["as_of"].isna().all():
+        return [""] * len(snapshots)
+    ages: list[str] = model.manifest["ages"]  # type: ignore[assignment]
+    outcome: Mapping[str, str] = model.manifest["outcome"]  # type: ignore[assignment]
+    limit = max((parse_duration(age) for age in ages), default=timedelta(0)) + parse_duration(outcome["horizon"])
+    old = (snapshots["as_of"] - snapshots["created_at"]) > limit
+    return ["older_than_history" if flag else "" for flag in old.to_list()]
+
+
+def _join_flags(*notes: list[str]) -> list[str]:
+    return [";".join(part for part in parts if part) for parts in zip(*notes, strict=True)]
+
+
+def _best_first(scored: pd.DataFrame) -> pd.DataFrame:
+    rank = scored["band"].map({band: place for place, band in enumerate(BANDS)})
+    order = np.lexsort(
+        (scored["lead_id"].to_numpy(dtype=object).astype(str), -scored["log_odds"], -scored["probability"], rank)
+    )
+    return scored.iloc[order].reset_index(drop=True)
+
+
+def write_scores(scored: pd.DataFrame, path: Path) -> None:
+    """Write CSV or Parquet, by suffix; the file is whole or absent, and the same scores give the same bytes.
+
+    Raises
+    ------
+    SettingsError
+        Another suffix.
+    StorageError
+        The file cannot be written.
+    """
+    from project.errors import SettingsError
+    from project.files import write_atomically
+
+    suffix = path.suffix.lower()
+    if suffix not in {".csv", ".parquet"}:
+        raise SettingsError(f"{path}: write to a .csv or a .parquet file.")
+    with write_atomically(path) as temporary:
+        if suffix == ".csv":
+            scored.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+        else:
+            scored.to_parquet(temporary, index=False)

@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.tables import TableCount
+from models.columns import ModelColumn
+from training.evaluate import Interval
+from training.evidence import BandRow, Evidence, judge
+from training.figures import CONTENDER_NAMES, build_figures
+from training.report import render_report
+from training.split import Period, Split
+
+NASTY = 'pages <b>&" of $10 in $20 💥'
+COLUMNS = (
+    ModelColumn("visits", "number", "visits in the last 30 days", "визиты"),
+    ModelColumn("source", "category", NASTY, "источник", frequent=("Сайт", "<b>ads</b>"), rare=("fair",)),
+    ModelColumn("idle", "number", "days since the last event", "дни", unknown_en="never"),
+    ModelColumn("unused", "number", "never seen at all", "нет"),
+)
+DAY = datetime(2025, 1, 1)
+
+
+def make_evidence(
+    *, rows: int = 300, dated: bool = True, chosen: str = "lightgbm", skill: bool = True, seed: int = 0
+) -> Evidence:
+    """Invent what a training on `rows` test snapshots found; `idle` is missing for a third, `unused` for all."""
+    random = np.random.default_rng(seed)
+    visits = random.poisson(2.0, rows).astype(np.float64)
+    margin = -2.0 + 0.6 * visits
+    converted = random.random(rows) < 1 / (1 + np.exp(-margin))
+    converted[:2] = [True, False]
+    probabilities = {
+        "base_rate": np.full(rows, 0.3),
+        "logistic": 1 / (1 + np.exp(-0.7 * margin)),
+        "lightgbm": 1 / (1 + np.exp(-margin)),
+        "odoo_naive_bayes": np.clip(random.random(rows), 0.01, 0.99),
+    }
+    sample = pd.DataFrame(
+        {
+            "visits": visits,
+            "source": random.choice(np.array(["Сайт", "<b>ads</b>", "fair", "new", None], dtype=object), rows),
+            "idle": np.where(random.random(rows) < 0.3, np.nan, random.exponential(9.0, rows)),
+            "unused": np.full(rows, np.nan),
+        }
+    )
+    contributions = np.column_stack([0.6 * visits - 1, random.normal(0, [0.4, 0.1], (rows, 2)), np.full(rows, 0.01)])
+    return Evidence(
+        project="Воронка & Co",
+        chosen=chosen,
+        skill=skill,
+        horizon="45d",
+        split=make_split(dated=dated),
+        judged=judge(probabilities, converted, chosen=chosen, groups=np.arange(rows), seed=1),
+        probability=probabilities[chosen],
+        raw_probability=np.clip(1.3 * probabilities[chosen], 0.0, 0.99),
+        converted=converted,
+        base_rate_by_month=make_months(12) if dated else [],
+        by_age=[{"age_days": 7.0, "n": 1234.0, "base_rate": 0.3, "log_loss": 0.51, "log_loss_base": 0.6, "auc": np.nan}]
+        if dated
+        else [],
+        bands=[
+            BandRow("SQL", 0.4, 1.0, 12.5 if dated else None, 0.2, 60, Interval(0.51, 0.4, 0.62)),
+            BandRow("MQL", 0.1, 0.4, 20.0 if dated else None, 0.5, 150, Interval(0.2, 0.1, 0.3)),
+            BandRow("nurture", 0.0, 0.1, 0.0 if dated else None, 0.3, 0, None),
+        ],
+        sample=sample,
+        contributions=np.zeros_like(contributions) if chosen == "base_rate" else contributions,
+        columns=COLUMNS,
+        counts={"leads": TableCount(12_345, 12_340, 5, {"no <date>": 3, "twice": 2})},
+        immature=90,
+        immature_leads=41 if dated else 0,
+        warnings=["The history is <short>."],
+    )
+
+
+def make_split(*, dated: bool) -> Split:
+    def period(name: str, start: int, days: int) -> Period:
+        first, last = (DAY + timedelta(days=start), DAY + timedelta(days=start + days)) if dated else (None, None)
+        return Period(name, first, last, 2_000, 3_000, 300)  # type: ignore[arg-type]
+
+    periods = {"fit": period("fit", 0, 200), "calibrate": period("calibrate", 210, 50), "test": period("test", 270, 80)}
+    kind = "time" if dated else "row_order"
+    return Split(kind, np.array([]), periods, {"label window (embargo)": 17, "nothing": 0}, ())  # type: ignore[arg-type]
+
+
+def make_months(count: int) -> list[dict[str, object]]:
+    return [
+        {"month": f"2025-{month:02d}", "leads": 100 + month, "rate": 0.1, "low": 0.05, "high": 0.17}
+        for month in range(1, count + 1)
+    ]
+
+
+def render(evidence: Evidence, figures: dict[str, str] | None = None) -> str:
+    return render_report(evidence, figures or {}, model_id="20260101-abc", trained_at="2026-01-01 10:00 UTC")
+
+
+class Page(HTMLParser):
+    """The visible words of a page in order, and every attribute."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self._hidden = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        self._hidden = tag in {"style", "title"}
+
+    def handle_data(self, data: str) -> None:
+        if data.strip() and not self._hidden:
+            self.words.append(" ".join(data.split()))
+        self._hidden = False
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+
+@pytest.fixture(scope="module")
+def figures() -> dict[str, str]:
+    """All figures of the dated evidence."""
+    return build_figures(make_evidence())
+
+
+def test_every_figure_is_drawn_and_small(figures: dict[str, str]) -> None:
+    dependence = {"dependence_1", "dependence_2", "dependence_3"}
+    assert set(figures) == {"base_rate", "comparison", "reliability", "gains", "beeswarm"} | dependence
+    for svg in figures.values():
+        assert ElementTree.fromstring(svg).tag.endswith("svg")
+        assert len(svg.encode()) < 150_000
+
+
+def test_figures_are_the_same_bytes_every_time_and_leave_the_global_chance_alone(figures: dict[str, str]) -> None:
+    before = np.random.get_state()[1].tolist()  # type: ignore[index, union-attr]  # noqa: NPY002
+    assert build_figures(make_evidence()) == figures
+    assert np.random.get_state()[1].tolist() == before  # type: ignore[index, union-attr]  # noqa: NPY002
+
+
+def test_words_in_figures_stay_words(figures: dict[str, str]) -> None:
+    assert "Сайт" in figures["dependence_2"]
+    assert "Odoo naive" in figures["comparison"]
+    assert "the top 20% holds" in figures["gains"]
+    assert "never (" in figures["dependence_3"]
+    assert "<b>" not in "".join(figures.values())
+
+
+@pytest.mark.parametrize(
+    ("evidence", "absent"),
+    [
+        pytest.param(make_evidence(dated=False), {"base_rate"}, id="undated"),
+        pytest.param(
+            make_evidence(chosen="base_rate", skill=False),
+            {"beeswarm", "dependence_1", "dependence_2", "dependence_3"},
+            id="base-rate",
+        ),
+        pytest.param(make_evidence(rows=4), set(), id="four-rows"),
+        pytest.param(replace(make_evidence(), base_rate_by_month=make_months(1)), set(), id="one-month"),
+        pytest.param(replace(make_evidence(), bands=[]), set(), id="no-bands"),
+    ],
+)
+def test_figures_are_drawn_from_what_there_is(evidence: Evidence, absent: set[str], figures: dict[str, str]) -> None:
+    assert set(build_figures(evidence)) == set(figures) - absent
+
+
+def test_page_asks_nothing_of_the_network(figures: dict[str, str]) -> None:
+    text = render(make_evidence(), figures)
+    page = Page(text)
+    assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "img", "object", "base"}
+    for _, attributes in page.tags:
+        assert "src" not in attributes
+        for name in ("href", "xlink:href"):
+            assert attributes.get(name, "#").startswith(("#", "data:image/png;base64,"))
+        assert re.findall(r"url\((?!#)", attributes.get("style", "") + attributes.get("clip-path", "")) == []
+    style = text[text.index("<style>") : text.index("</style>")]
+    assert "@import" not in style
+    assert "url(" not in style
+
+
+def test_every_figure_has_a_name_of_its_own_and_ids_are_unique(figures: dict[str, str]) -> None:
+    page = Page(render(make_evidence(), figures))
+    labels = [attributes["aria-label"] for tag, attributes in page.tags if tag == "svg" and attributes["role"] == "img"]
+    assert len(labels) == len(set(labels)) == len(figures)
+    assert f"Value against contribution: {NASTY}" in labels
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for _, attributes in page.tags:
+        link = attributes.get("xlink:href", "")
+        assert not link.startswith("#") or link[1:] in ids
+
+
+def test_undated_page_begins_with_the_warning() -> None:
+    assert (
+        Page(render(make_evidence(dated=False))).words[0].startswith("No dates: the order of the rows stood for time")
+    )
+    assert Page(render(make_evidence())).words[0] == "Воронка & Co"
+
+
+def test_no_skill_is_said_in_another_colour() -> None:
+    none, some = (
+        Page(render(make_evidence(chosen=name, skill=skill)))
+        for name, skill in (("base_rate", False), ("lightgbm", True))
+    )
+    assert "No skill: on the test period" in none.text
+    assert "No skill" not in some.text
+    assert ("p", {"class": "box noskill"}) in none.tags
+    assert ("p", {"class": "box skill"}) in some.tags
+    assert "What the model looks at" not in none.text
+
+
+def test_numbers_of_all_contenders_are_shown() -> None:
+    evidence = make_evidence()
+    text = Page(render(evidence)).text
+    for name, judged in evidence.judged.items():
+        assert CONTENDER_NAMES[name] in text
+        assert f"{judged.metrics.log_loss:.4f} [{judged.log_loss.low:.4f}, {judged.log_loss.high:.4f}]" in text
+        assert f"{judged.metrics.brier:.4f} [{judged.brier.low:.4f}, {judged.brier.high:.4f}]" in text
+        if name != "base_rate":
+            assert f"{judged.against_base.value:+.4f}".replace("-", "−") in text
+    assert text.count("chosen") >= 1
+    assert "nan" not in text.lower().split()
+
+
+def test_what_was_left_out_is_counted() -> None:
+    text = Page(render(make_evidence())).text
+    assert "41 leads are too young to know; they were left out, not counted as lost" in text
+    assert "17: label window (embargo)" in text
+    assert ": nothing" not in text
+    assert "leads 12,345 12,340 5 no <date>: 3; twice: 2" in text
+    assert "nurture under 10.00% 0.0 30.0% 0 –" in text
+
+
+def test_words_from_the_data_are_escaped(figures: dict[str, str]) -> None:
+    text = render(make_evidence(), figures)
+    assert "<b>" not in text
+    assert "<short>" not in text
+    assert NASTY in Page(text).text

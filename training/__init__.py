@@ -1,0 +1,1 @@
+"""From history to a saved, tracked, promoted model."""

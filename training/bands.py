@@ -1,0 +1,135 @@
+"""Choose band thresholds on the calibration period, from what the team can call and from money."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.bands import BandPolicy, Rule
+from training.evaluate import mean_with_interval
+from training.evidence import BandRow
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from project.settings import CapacitySettings, RuleSettings
+
+__all__ = ["choose_policy", "describe_bands", "make_rules"]
+
+_DEFAULT_SHARE = 0.2
+_SMALLEST = 1e-4
+_WEEK_SECONDS = 604_800
+
+
+def make_rules(settings: tuple[RuleSettings, ...]) -> tuple[Rule, ...]:
+    """Turn the `[[rules]]` of leads.toml into the rules of a policy."""
+    return tuple(Rule(rule.name, rule.column, rule.equals, rule.band) for rule in settings)
+
+
+def choose_policy(
+    examples: pd.DataFrame,
+    probability: NDArray[np.float64],
+    *,
+    capacity: CapacitySettings,
+    rules: tuple[Rule, ...],
+) -> tuple[BandPolicy, list[str]]:
+    """Choose thresholds so that new SQLs a week fit the capacity and none of them costs more than it brings.
+
+    A lead counts once, with the highest probability it reached. The SQL threshold is the larger of the one that fills
+    the capacity and the break-even cost / value; without a capacity (or without dates) the top fifth counts as one.
+    MQL begins at break-even where that is lower, else at half the SQL threshold: worth warming up, not worth a call.
+
+    Parameters
+    ----------
+    examples, probability
+        The calibration period: `lead_id`, `created_at`; one probability a row.
+
+    Returns
+    -------
+    (BandPolicy, list of str)
+        The policy, and what its reader should know.
+    """
+    best = _best_per_lead(examples, probability)
+    weeks = _weeks(examples)
+    notes = []
+    if capacity.leads_per_week is not None and weeks is not None:
+        room = capacity.leads_per_week * weeks
+    else:
+        room = _DEFAULT_SHARE * len(best)
+        notes.append(
+            "No capacity.leads_per_week that dates could turn into a share: the top fifth of the leads is SQL."
+        )
+    by_capacity = _threshold_for(best, room)
+    break_even = None
+    if capacity.cost_per_call is not None and capacity.value_per_win is not None:
+        break_even = min(1.0, max(_SMALLEST, capacity.cost_per_call / capacity.value_per_win))
+    else:
+        notes.append("No cost_per_call and value_per_win: bands follow capacity alone, and expected_value stays empty.")
+    sql = max(by_capacity, break_even or 0.0)
+    mql = break_even if break_even is not None and break_even < sql else sql / 2
+    policy = BandPolicy(
+        sql=sql,
+        mql=mql,
+        rules=rules,
+        cost_per_call=capacity.cost_per_call,
+        value_per_win=capacity.value_per_win,
+        currency=capacity.currency,
+    )
+    return policy, notes
+
+
+def _best_per_lead(examples: pd.DataFrame, probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    _, place = np.unique(examples["lead_id"].to_numpy(dtype=object).astype(str), return_inverse=True)
+    best = np.zeros(place.max() + 1)
+    np.maximum.at(best, place, probability)
+    return best
+
+
+def _weeks(examples: pd.DataFrame) -> float | None:
+    created = examples["created_at"]
+    if created.isna().all():
+        return None
+    return max(1.0, float((created.max() - created.min()).total_seconds()) / _WEEK_SECONDS)
+
+
+def _threshold_for(best: NDArray[np.float64], room: float) -> float:
+    """Return the smallest threshold that at most `room` leads reach; leads that tie stay on one side."""
+    levels, counts = np.unique(-best, return_counts=True)
+    fitting = np.flatnonzero(counts.cumsum() <= max(room, 0.0))
+    if len(fitting) == 0:
+        return max(_SMALLEST, float(np.nextafter(-levels[0], 1.0)) + _SMALLEST)
+    return max(_SMALLEST, float(-levels[fitting[-1]]))
+
+
+def describe_bands(
+    policy: BandPolicy,
+    examples: pd.DataFrame,
+    probability: NDArray[np.float64],
+    *,
+    groups: NDArray[np.int64],
+    seed: int,
+) -> list[BandRow]:
+    """Return what each band held and what converted of it, on the given (test) period."""
+    converted = examples["converted"].to_numpy(dtype=np.float64)
+    bands = policy.assign(probability)
+    best = policy.assign(_best_per_lead(examples, probability))
+    weeks = _weeks(examples)
+    edges = {"SQL": (policy.sql, 1.0), "MQL": (policy.mql, policy.sql), "nurture": (0.0, policy.mql)}
+    rows = []
+    for band, (low, high) in edges.items():
+        inside = bands == band
+        precision = mean_with_interval(converted[inside], groups=groups[inside], seed=seed) if inside.any() else None
+        rows.append(
+            BandRow(
+                band=band,
+                low=low,
+                high=high,
+                leads_per_week=float((best == band).sum()) / weeks if weeks is not None else None,
+                share=float((best == band).mean()),
+                snapshots=int(inside.sum()),
+                precision=precision,
+            )
+        )
+    return rows

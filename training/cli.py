@@ -1,0 +1,246 @@
+"""Commands that prepare and train: init, check, train, promote, rollback."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from project.terminal import JsonOption, ProjectOption, Terminal, guarded
+
+if TYPE_CHECKING:
+    from project.settings import Project
+    from training.pipeline import Trained
+    from training.record import Recorded
+
+__all__ = ["app", "show_training"]
+
+app = typer.Typer()
+
+_NAMES = {
+    "base_rate": "base rate",
+    "logistic": "logistic regression",
+    "lightgbm": "LightGBM",
+    "odoo_naive_bayes": "Odoo naive Bayes",
+}
+
+
+@app.command(rich_help_panel="Prepare and train")
+@guarded
+def init(
+    folder: Annotated[Path, typer.Argument(help="The project folder to make.")],
+    leads: Annotated[Path, typer.Option("--leads", help="Table of leads: CSV, CSV.gz or Parquet.")],
+    events: Annotated[Path | None, typer.Option("--events", help="Dated behaviour of leads.")] = None,
+    stages: Annotated[
+        Path | None, typer.Option("--stages", "--outcomes", help="Dated stage changes or outcomes of leads.")
+    ] = None,
+    accounts: Annotated[Path | None, typer.Option("--accounts", help="The companies behind the leads.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a leads.toml that is there.")] = False,
+    json_: JsonOption = False,
+) -> int | None:
+    """Inspect your files and write a commented leads.toml.
+
+    Example: leads init crm --leads leads.csv --events events.csv.gz --stages stages.csv
+    """
+    from project.errors import SettingsError
+    from project.files import write_atomically
+    from project.settings import FILE_NAME, read_settings
+    from training.propose import propose_project
+
+    terminal = Terminal(json_)
+    path = folder / FILE_NAME
+    if path.exists() and not force:
+        raise SettingsError(f"{path}: exists already. Edit it, or overwrite it with --force.")
+    terminal.step("Looking at the files")
+    proposal = propose_project(folder.resolve(), leads=leads, events=events, stages=stages, accounts=accounts)
+    with write_atomically(path) as temporary:
+        temporary.write_text(proposal.text, encoding="utf-8")
+    read_settings(path)
+    for note in proposal.notes:
+        terminal.say(f"  {note}")
+    terminal.say(f"Wrote {path}. Read it and correct it, then: leads check --project {folder}")
+    terminal.answer({"settings": str(path), "notes": list(proposal.notes)})
+    return None
+
+
+@app.command(rich_help_panel="Prepare and train")
+@guarded
+def check(project: ProjectOption = Path(), json_: JsonOption = False) -> int | None:
+    """Read and validate everything without training.
+
+    Example: leads check --project crm
+    """
+    from project.settings import find_project
+    from training.check import check_project, reject_share
+
+    terminal = Terminal(json_)
+    found = find_project(project)
+    terminal.step("Reading the tables")
+    checked = check_project(found)
+    terminal.table(
+        ["table", "rows", "kept", "set aside", "why"],
+        [
+            [name, f"{c.read:,}", f"{c.kept:,}", f"{c.rejected:,}", _say_reasons(c.reasons)]
+            for name, c in checked.counts.items()
+        ],
+    )
+    for count in checked.counts.values():
+        if count.rejects_file is not None:
+            terminal.say(f"Set aside with reasons: {count.rejects_file}")
+    terminal.say(f"{checked.leads:,} leads: {checked.converted:,} converted, {checked.lost:,} lost.")
+    terminal.say(
+        f"{checked.immature_leads:,} leads are too young to know ({checked.immature_snapshots:,} snapshots left out, "
+        f"{checked.mature_snapshots:,} used); they are not counted as lost."
+    )
+    if checked.months:
+        rows = [
+            [row["month"], f"{row['leads']:,}", f"{row['rate']:.1%}", f"{row['low']:.1%} – {row['high']:.1%}"]
+            for row in checked.months
+        ]
+        terminal.table(["came in", "leads", "converted", "95 % interval"], rows, title="Base rate over time")
+    for note in checked.notes:
+        terminal.warn(note)
+    share = reject_share(checked.counts)
+    limit = found.settings.project.max_reject_share
+    terminal.answer(
+        {
+            "tables": {
+                name: {"read": c.read, "kept": c.kept, "rejected": c.rejected, "reasons": dict(c.reasons)}
+                for name, c in checked.counts.items()
+            },
+            "leads": checked.leads,
+            "converted": checked.converted,
+            "lost": checked.lost,
+            "immature": checked.immature_snapshots,
+            "immature_leads": checked.immature_leads,
+            "base_rate_over_time": checked.months,
+            "notes": list(checked.notes),
+        }
+    )
+    return _end_on_rejects(terminal, share, limit)
+
+
+def _say_reasons(reasons: Mapping[str, int]) -> str:
+    return "; ".join(f"{n:,} × {reason}" for reason, n in list(reasons.items())[:3])
+
+
+def _end_on_rejects(terminal: Terminal, share: float, limit: float) -> int:
+    if share <= limit:
+        return 0
+    terminal.warn(f"{share:.1%} of a table's rows were set aside, more than project.max_reject_share = {limit:.1%}.")
+    return 1
+
+
+@app.command(rich_help_panel="Prepare and train")
+@guarded
+def train(project: ProjectOption = Path(), json_: JsonOption = False) -> int | None:
+    """Train, judge on a later period, save, and log to MLflow.
+
+    The first model becomes the champion; later ones become the challenger until you promote them.
+
+    Example: leads train --project crm
+    """
+    from project.files import lock_folder
+    from project.settings import find_project
+    from training.check import reject_share
+    from training.pipeline import train_model
+    from training.record import answer_for_machines, record_training
+
+    terminal = Terminal(json_)
+    found = find_project(project)
+    with lock_folder(found.state):
+        trained = train_model(found, progress=terminal.step)
+        terminal.step("Drawing the report and logging to MLflow")
+        recorded = record_training(found, trained, now=datetime.now(UTC))
+    show_training(terminal, trained, recorded)
+    terminal.answer(answer_for_machines(trained, run_id=recorded.run_id))
+    return _end_on_rejects(terminal, reject_share(trained.evidence.counts), found.settings.project.max_reject_share)
+
+
+def show_training(terminal: Terminal, trained: Trained, recorded: Recorded) -> None:
+    """Print the headline numbers beside the base rate and the rivals, and where everything is."""
+    evidence = trained.evidence
+    if evidence.split.kind != "time":
+        terminal.warn(evidence.split.warnings[0])
+    rows = []
+    for name, judged in evidence.judged.items():
+        numbers = judged.metrics
+        rows.append(
+            [
+                _NAMES[name] + (" (chosen)" if name == evidence.chosen else ""),
+                str(judged.log_loss),
+                f"{numbers.brier:.4f}",
+                f"{numbers.auc:.3f}",
+                f"{numbers.lift_at_10:.2f}",
+                "–" if numbers.calibration_slope != numbers.calibration_slope else f"{numbers.calibration_slope:.2f}",
+                str(judged.against_base) if name != "base_rate" else "–",
+            ]
+        )
+    test = evidence.split.periods["test"]
+    terminal.table(
+        ["", "log loss [95 %]", "Brier", "AUC", "lift at 10 %", "slope", "log loss minus base rate's"],
+        rows,
+        title=f"Test period: {test.snapshots:,} snapshots of {test.leads:,} leads, {test.positives:,} conversions",
+    )
+    terminal.say(evidence.headline)
+    if evidence.immature:
+        terminal.say(f"{evidence.immature_leads:,} leads are too young to know; they are not counted as lost.")
+    for warning in evidence.warnings:
+        terminal.warn(warning)
+    if recorded.trouble:
+        terminal.warn(f"{recorded.trouble}. The training itself is complete.")
+    terminal.say(f"Model   {trained.model.model_id} ({recorded.alias})  {trained.folder}")
+    terminal.say(f"Report  {recorded.report}")
+
+
+@app.command(rich_help_panel="Keep")
+@guarded
+def promote(
+    project: ProjectOption = Path(),
+    reason: Annotated[str | None, typer.Option("--reason", help="Why, if the challenger showed no skill.")] = None,
+    json_: JsonOption = False,
+) -> int | None:
+    """Make the challenger the champion.
+
+    Example: leads promote --project crm
+    """
+    from project.files import lock_folder
+    from project.settings import find_project
+    from training.promotion import promote_challenger
+
+    found = find_project(project)
+    with lock_folder(found.state):
+        move = promote_challenger(found, now=datetime.now(UTC), reason=reason)
+        _show_move(Terminal(json_), found, move.champion, move.before)
+    return None
+
+
+@app.command(rich_help_panel="Keep")
+@guarded
+def rollback(project: ProjectOption = Path(), json_: JsonOption = False) -> int | None:
+    """Make the previous champion the champion again.
+
+    Example: leads rollback --project crm
+    """
+    from project.files import lock_folder
+    from project.settings import find_project
+    from training.promotion import roll_back
+
+    found = find_project(project)
+    with lock_folder(found.state):
+        move = roll_back(found, now=datetime.now(UTC))
+        _show_move(Terminal(json_), found, move.champion, move.before)
+    return None
+
+
+def _show_move(terminal: Terminal, project: Project, champion: str, before: str | None) -> None:
+    from training.record import mirror
+
+    trouble = mirror(project)
+    if trouble:
+        terminal.warn(trouble)
+    terminal.say(f"Champion is {champion} now; before it was {before}.")
+    terminal.answer({"champion": champion, "before": before})

@@ -1,0 +1,81 @@
+"""Learn the columns of a model from the fit period: which features vary, and which levels are frequent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.columns import ModelColumn
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from features.catalogue import Catalogue, Feature
+
+__all__ = ["learn_columns", "prune_catalogue"]
+
+_FEWEST_ROWS = 20
+_WEEKDAYS_RU = dict(
+    zip(
+        ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
+        ("пн", "вт", "ср", "чт", "пт", "сб", "вс"),
+        strict=True,
+    )
+)
+_UNKNOWN = {
+    "since_last": ("never", "ни разу"),
+    "since_first": ("never", "ни разу"),
+    "share": ("no activity", "нет активности"),
+    "trend": ("no activity", "нет активности"),
+}
+
+
+def prune_catalogue(catalogue: Catalogue, frame: pd.DataFrame) -> Catalogue:
+    """Drop features that never vary in the fit period, and all but the first of those that are equal throughout.
+
+    Young leads make many of them: where no lead is older than 14 days, its 30-day and 90-day windows hold the same.
+    """
+    seen: set[bytes] = set()
+    kept = []
+    for feature in catalogue.features:
+        values = frame[feature.name]
+        if values.nunique(dropna=False) < 2:
+            continue
+        fingerprint = np.asarray(values.to_numpy(dtype=object) if feature.kind == "category" else values)
+        key = repr(fingerprint.tolist()).encode() if feature.kind == "category" else fingerprint.tobytes()
+        if key not in seen:
+            seen.add(key)
+            kept.append(feature.name)
+    return catalogue.keep(kept)
+
+
+def learn_columns(catalogue: Catalogue, frame: pd.DataFrame) -> tuple[ModelColumn, ...]:
+    """Describe every feature of the catalogue as a column of the model.
+
+    A level of a category needs 20 rows of the fit period for a code of its own; the others are remembered as rare, so
+    that a level never seen can be told from one seen seldom.
+    """
+    return tuple(_learn_column(feature, frame[feature.name]) for feature in catalogue.features)
+
+
+def _learn_column(feature: Feature, values: pd.Series) -> ModelColumn:
+    unknown_en, unknown_ru = _UNKNOWN.get(feature.statistic, ("not known", "нет данных"))
+    frequent: tuple[str, ...] = ()
+    rare: tuple[str, ...] = ()
+    if feature.kind == "category":
+        counts = values.value_counts()
+        ordered = sorted(((str(level), int(n)) for level, n in counts.items()), key=lambda entry: (-entry[1], entry[0]))
+        frequent = tuple(level for level, n in ordered if n >= _FEWEST_ROWS)
+        rare = tuple(level for level, n in ordered if n < _FEWEST_ROWS)
+    return ModelColumn(
+        feature.name,
+        feature.kind,
+        feature.en,
+        feature.ru,
+        unknown_en,
+        unknown_ru,
+        frequent,
+        rare,
+        _WEEKDAYS_RU if feature.statistic == "weekday" else {},
+    )

@@ -1,0 +1,192 @@
+"""Everything a report tells about one training: computed once, as values; figures and pages only show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.evaluate import (
+    Interval,
+    Metrics,
+    compare_log_loss,
+    evaluate_probabilities,
+    log_loss_per_row,
+    mean_with_interval,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from features.tables import TableCount
+    from models.columns import ModelColumn
+    from training.split import Split
+
+__all__ = ["BandRow", "Evidence", "Judged", "judge", "rate_by_age", "rate_by_month"]
+
+BASE = "base_rate"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The test period's verdict on one set of probabilities.
+
+    Attributes
+    ----------
+    log_loss, brier
+        With 95 % intervals, bootstrapped over accounts.
+    against_base
+        Its log loss minus the base rate's, paired; below zero it is better.
+    against_chosen
+        Its log loss minus the chosen model's, paired; above zero the chosen model is better.
+    """
+
+    name: str
+    metrics: Metrics
+    log_loss: Interval
+    brier: Interval
+    against_base: Interval
+    against_chosen: Interval
+
+
+@dataclass(frozen=True)
+class BandRow:
+    """One band in the test period: volume in new leads a week (null without dates), share, and what converted."""
+
+    band: str
+    low: float
+    high: float
+    leads_per_week: float | None
+    share: float
+    snapshots: int
+    precision: Interval | None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one training found.
+
+    Attributes
+    ----------
+    judged
+        Every contender by name, `base_rate` first; `chosen` names the one that was saved.
+    probability, converted
+        The chosen model on the test period's snapshots.
+    raw_probability
+        The same before calibration.
+    contributions
+        Log-odds, shape (sampled rows, columns), for the rows of `sample`.
+    base_rate_by_month
+        `month` (text), `leads`, `rate`, `low`, `high`, of all mature first snapshots; empty without dates.
+    by_age
+        `age_days`, `n`, `base_rate`, `log_loss`, `log_loss_base`, `auc`, in the test period; empty without dates.
+    """
+
+    project: str
+    chosen: str
+    skill: bool
+    horizon: str
+    split: Split
+    judged: Mapping[str, Judged]
+    probability: NDArray[np.float64]
+    raw_probability: NDArray[np.float64]
+    converted: NDArray[np.bool_]
+    base_rate_by_month: Sequence[Mapping[str, object]]
+    by_age: Sequence[Mapping[str, float]]
+    bands: Sequence[BandRow]
+    sample: pd.DataFrame
+    contributions: NDArray[np.float64]
+    columns: Sequence[ModelColumn]
+    counts: Mapping[str, TableCount]
+    immature: int
+    immature_leads: int
+    warnings: Sequence[str]
+
+    @property
+    def headline(self) -> str:
+        """One sentence: is there skill, and how much."""
+        best = self.judged[self.chosen]
+        gain = -best.against_base.value / self.judged[BASE].log_loss.value
+        if not self.skill:
+            return (
+                "No skill: on the test period the chosen model is not shown to be better than the base rate "
+                f"(log loss {best.metrics.log_loss:.4f}, base rate {self.judged[BASE].metrics.log_loss:.4f})."
+            )
+        return (
+            f"Log loss {best.metrics.log_loss:.4f} against {self.judged[BASE].metrics.log_loss:.4f} of the base rate: "
+            f"{gain:.1%} less. The tenth with the highest probability converts {best.metrics.lift_at_10:.1f} times as "
+            "often as all leads."
+        )
+
+    def leading_features(self, most: int = 15) -> list[tuple[ModelColumn, float]]:
+        """Return the columns with the largest mean absolute contribution, largest first."""
+        size = np.abs(self.contributions).mean(axis=0) if len(self.contributions) else np.zeros(len(self.columns))
+        order = np.argsort(-size, kind="stable")[:most]
+        return [(self.columns[place], float(size[place])) for place in order if size[place] > 0]
+
+
+def judge(
+    probabilities: Mapping[str, NDArray[np.float64]],
+    converted: NDArray[np.bool_],
+    *,
+    chosen: str,
+    groups: NDArray[np.int64],
+    seed: int,
+) -> dict[str, Judged]:
+    """Evaluate every contender on the same rows, each beside the base rate and beside the chosen one."""
+    return {
+        name: Judged(
+            name,
+            evaluate_probabilities(probability, converted),
+            mean_with_interval(log_loss_per_row(probability, converted), groups=groups, seed=seed),
+            mean_with_interval((probability - converted) ** 2, groups=groups, seed=seed),
+            compare_log_loss(probability, probabilities[BASE], converted, groups=groups, seed=seed),
+            compare_log_loss(probability, probabilities[chosen], converted, groups=groups, seed=seed),
+        )
+        for name, probability in probabilities.items()
+    }
+
+
+def rate_by_month(examples: pd.DataFrame) -> list[dict[str, object]]:
+    """Return the share of leads that converted, by the month they came in, with 95 % Clopper–Pearson intervals."""
+    from scipy import stats
+
+    if examples["as_of"].isna().all():
+        return []
+    first = examples.sort_values("as_of").drop_duplicates("lead_id")
+    months = first.groupby(first["created_at"].dt.strftime("%Y-%m"))["converted"].agg(["size", "sum"])
+    rows: list[dict[str, object]] = []
+    for month, n, wins in zip(months.index, months["size"].tolist(), months["sum"].tolist(), strict=True):
+        low = float(stats.beta.ppf(0.025, wins, n - wins + 1)) if wins else 0.0
+        high = float(stats.beta.ppf(0.975, wins + 1, n - wins)) if wins < n else 1.0
+        rows.append({"month": str(month), "leads": n, "rate": wins / n, "low": low, "high": high})
+    return rows
+
+
+def rate_by_age(
+    test: pd.DataFrame, probability: NDArray[np.float64], base: NDArray[np.float64]
+) -> list[dict[str, float]]:
+    """Return the metrics of the test period by the age at which leads were looked at."""
+    if test["as_of"].isna().all():
+        return []
+    ages = ((test["as_of"] - test["created_at"]).dt.total_seconds() / 86_400).to_numpy()
+    converted = test["converted"].to_numpy(dtype=np.bool_)
+    rows = []
+    for age in np.unique(ages):
+        inside = ages == age
+        own = evaluate_probabilities(probability[inside], converted[inside])
+        loss_base = float(np.mean(log_loss_per_row(base[inside], converted[inside])))
+        rows.append(
+            {
+                "age_days": float(age),
+                "n": float(own.n),
+                "base_rate": own.base_rate,
+                "log_loss": own.log_loss,
+                "log_loss_base": loss_base,
+                "auc": own.auc,
+            }
+        )
+    return rows

@@ -1,0 +1,118 @@
+"""Examples: labelled snapshots with their features, and the split they fall into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.catalogue import Catalogue, build_catalogue
+from features.engine import build_features, read_lead_columns
+from features.snapshots import build_training_snapshots
+from models.bands import Rule, matches
+from project.errors import NotEnoughDataError
+from training.columns import prune_catalogue
+from training.labels import label_snapshots
+from training.split import Split, split_examples
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from features.tables import Tables
+    from project.settings import Settings
+
+__all__ = ["Examples", "build_examples"]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Everything that training learns from.
+
+    Attributes
+    ----------
+    snapshots
+        Mature snapshots: `lead_id`, `as_of`, `created_at`, `account_id`, `position`, `converted`.
+    frame
+        Their features, same order, exactly the catalogue's columns.
+    ruled_out
+        Snapshots of leads that a disqualifying rule takes out before any model sees them.
+    """
+
+    snapshots: pd.DataFrame
+    frame: pd.DataFrame
+    catalogue: Catalogue
+    split: Split
+    immature: int
+    immature_leads: int
+    ruled_out: int
+    warnings: tuple[str, ...]
+
+    @property
+    def converted(self) -> NDArray[np.bool_]:
+        """The labels, shape (rows,)."""
+        return self.snapshots["converted"].to_numpy(dtype=np.bool_)
+
+    @property
+    def accounts(self) -> NDArray[np.int64]:
+        """A number for each row's account, shape (rows,)."""
+        return np.unique(self.snapshots["account_id"].to_numpy(dtype=object).astype(str), return_inverse=True)[1]
+
+    @property
+    def arrived(self) -> NDArray[np.int64]:
+        """The order in which each row's lead came in, shape (rows,)."""
+        by = "created_at" if self.split.kind == "time" else "position"
+        return np.unique(self.snapshots[by].to_numpy(), return_inverse=True)[1]
+
+
+def build_examples(tables: Tables, settings: Settings, *, rules: tuple[Rule, ...]) -> Examples:
+    """Ask, label, leave out what a rule disqualifies, build features, split.
+
+    Raises
+    ------
+    NotEnoughDataError
+        No lead is old enough to know, or a period would be empty.
+    """
+    labelled = label_snapshots(
+        build_training_snapshots(tables, settings.snapshots.ages), tables, settings.outcome.horizon
+    )
+    snapshots, ruled_out, warnings = _leave_out(labelled.snapshots, tables, rules)
+    if snapshots.empty:
+        raise NotEnoughDataError(
+            "No lead is old enough to know what became of it within outcome.horizon. Bring more history or shorten it."
+        )
+    split = split_examples(snapshots, horizon=settings.outcome.horizon, settings=settings.training, dated=tables.dated)
+    catalogue = build_catalogue(tables, settings)
+    frame = build_features(snapshots, tables, catalogue)
+    catalogue = prune_catalogue(catalogue, frame.iloc[split.rows("fit")])
+    return Examples(
+        snapshots,
+        frame[catalogue.names],
+        catalogue,
+        split,
+        labelled.immature,
+        labelled.immature_leads,
+        ruled_out,
+        tuple(warnings),
+    )
+
+
+def _leave_out(snapshots: pd.DataFrame, tables: Tables, rules: tuple[Rule, ...]) -> tuple[pd.DataFrame, int, list[str]]:
+    """Drop disqualified leads: the model never decides about them, so it must not learn from them either."""
+    out = np.zeros(len(snapshots), dtype=np.bool_)
+    warnings = []
+    disqualifying = [rule for rule in rules if rule.band == "disqualified"]
+    if disqualifying:
+        columns = sorted({rule.column for rule in disqualifying})
+        attributes = read_lead_columns(tables, snapshots["lead_id"].to_list(), columns)
+        for rule in disqualifying:
+            found = matches(rule, attributes)
+            converted = snapshots["converted"].to_numpy(dtype=np.bool_)
+            if found.any() and converted[found].mean() > 1.5 * converted.mean():
+                warnings.append(
+                    f"Leads that rule {rule.name!r} disqualifies convert at {converted[found].mean():.1%}, more than "
+                    f"all others: is column {rule.column!r} filled in after the outcome?"
+                )
+            out |= found
+    return snapshots.loc[~out].reset_index(drop=True), int(out.sum()), warnings

@@ -1,0 +1,304 @@
+"""Figures of the report as SVG text: the same bytes every time, words kept as words, colours safe for the colour-blind.
+
+Text is laid out for a wide font; the page may show it in any narrower one.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.columns import ModelColumn, encode_frame
+from training.evaluate import cumulative_gains, reliability_table
+from training.evidence import BASE, Evidence
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.axis import XAxis, YAxis
+    from matplotlib.figure import Figure
+
+__all__ = ["CONTENDER_NAMES", "build_figures"]
+
+Inputs = ParamSpec("Inputs")
+Vector = NDArray[np.float64]
+
+CONTENDER_NAMES: Mapping[str, str] = {
+    "base_rate": "Base rate",
+    "logistic": "Logistic regression",
+    "lightgbm": "LightGBM",
+    "odoo_naive_bayes": "Odoo naive Bayes",
+}
+_BLUE, _ORANGE, _RED, _GREY, _DARK = "#0072b2", "#b35c00", "#c8500a", "#666666", "#222222"
+_PERIOD_TINTS = {"fit": "#e3eef6", "calibrate": "#fdeccd", "test": "#dff1e7"}
+_MOST_ROWS, _MOST_LEVELS, _MOST_TICKS = 10, 12, 6
+
+
+def build_figures(evidence: Evidence) -> dict[str, str]:
+    """Draw every figure that this evidence allows, by name.
+
+    Returns
+    -------
+    dict
+        `base_rate` (with dates), `comparison`, `reliability`, `gains`, and, where the model uses any feature,
+        `beeswarm` and `dependence_1` to `dependence_3` in the order of `leading_features`.
+    """
+    leading = evidence.leading_features(3)
+    figures = {
+        "base_rate": base_rate_figure if evidence.base_rate_by_month else None,
+        "comparison": comparison_figure if set(evidence.judged) != {BASE} else None,
+        "reliability": reliability_figure,
+        "gains": gains_figure,
+        "beeswarm": beeswarm_figure if leading else None,
+    }
+    drawn = {name: draw(evidence) for name, draw in figures.items() if draw is not None}
+    return drawn | {f"dependence_{n}": dependence_figure(evidence, column) for n, (column, _) in enumerate(leading, 1)}
+
+
+def _as_svg(draw: Callable[Concatenate[Figure, Inputs], None]) -> Callable[Inputs, str]:
+    """Turn what draws on a figure into a function from values to SVG text."""
+
+    @wraps(draw)
+    def paint(*inputs: Inputs.args, **named: Inputs.kwargs) -> str:
+        from matplotlib.figure import Figure
+
+        with _settled():
+            figure = Figure(figsize=(5.8, 3.7), layout="constrained")
+            draw(figure, *inputs, **named)
+            page = io.StringIO()
+            figure.savefig(page, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+        return page.getvalue()
+
+    return paint
+
+
+@contextmanager
+def _settled() -> Iterator[None]:
+    import matplotlib as mpl
+
+    words = {"font.family": ["DejaVu Sans"], "font.size": 11, "text.parse_math": False, "axes.labelcolor": _DARK}
+    lines = {"axes.edgecolor": _GREY, "axes.spines.right": False, "axes.spines.top": False, "date.converter": "concise"}
+    svg = {"svg.fonttype": "none", "svg.hashsalt": "leads", "savefig.dpi": 180}
+    with mpl.rc_context({**words, **lines, **svg}), warnings.catch_warnings():  # type: ignore[dict-item]
+        # The browser draws the words with fonts of its own; matplotlib's need not know every letter.
+        warnings.filterwarnings("ignore", message=r"(?s)Glyph .* missing from", category=UserWarning)
+        # shap 0.51 still calls Colormap.set_bad and its like, which matplotlib 3.11 is about to deprecate.
+        warnings.filterwarnings("ignore", message=r"The set_\w+ function", category=PendingDeprecationWarning)
+        yield
+
+
+@_as_svg
+def base_rate_figure(figure: Figure, evidence: Evidence) -> None:
+    """Draw the share that converted by month with its interval, over the number of leads; needs dates."""
+    rows = evidence.base_rate_by_month
+    month = np.array([f"{row['month']}-15" for row in rows], dtype="datetime64[D]")
+    rate, low, high, leads = (_numbers(rows, key) for key in ("rate", "low", "high", "leads"))
+    axes = figure.subplots()
+    bars = axes.twinx()
+    bars.bar(month, leads, color="#9aa4ab", alpha=0.45, width=22)
+    bars.set_ylim(0, max(1.0, 3.2 * leads.max()))
+    bars.set_yticks([0, leads.max()], ["0", f"{leads.max():,.0f}"], color=_GREY)
+    bars.set_ylabel("leads a month", color=_GREY, loc="bottom")
+    bars.tick_params(length=0)
+    axes.set_zorder(bars.get_zorder() + 1)
+    axes.patch.set_visible(False)
+    _shade_periods(bars, evidence)
+    axes.fill_between(month, low, high, color=_BLUE, alpha=0.2, linewidth=0)
+    axes.vlines(month, low, high, color=_BLUE, alpha=0.35, linewidth=1)
+    axes.plot(month, rate, color=_BLUE, marker="o", markersize=4)
+    # A month of three leads has an interval up to one; it must not flatten the others.
+    axes.set_ylim(0, min(1.0, max(0.01, 1.05 * min(high.max(), 2 * rate.max()))))
+    axes.set_ylabel("share converted")
+    _write_percent(axes.yaxis)
+    axes.tick_params(axis="x", labelsize=10)
+
+
+def _shade_periods(axes: Axes, evidence: Evidence) -> None:
+    for period in evidence.split.periods.values():
+        if period.first is not None and period.last is not None:
+            start, end = (np.datetime64(moment, "s") for moment in (period.first, period.last))
+            axes.axvspan(start, end, color=_PERIOD_TINTS[period.name], zorder=0, linewidth=0)  # type: ignore[arg-type]
+            place = (start + (end - start) / 2, 1.01)
+            axes.annotate(period.name, place, xycoords=("data", "axes fraction"), ha="center")
+
+
+@_as_svg
+def comparison_figure(figure: Figure, evidence: Evidence) -> None:
+    """Draw each contender's log loss minus the base rate's, with its interval."""
+    rivals = [judged for name, judged in evidence.judged.items() if name != BASE]
+    figure.set_figheight(1.4 + 0.62 * len(rivals))
+    axes = figure.subplots()
+    for place, rival in enumerate(rivals):
+        colour = _BLUE if rival.name == evidence.chosen else _GREY
+        gap = rival.against_base
+        axes.plot([gap.low, gap.value, gap.high], [place] * 3, "-o", color=colour, markersize=8, markevery=[1])
+        words = f"{gap.value:+.4f}".replace("-", "\N{MINUS SIGN}")
+        axes.annotate(words, (gap.value, place - 0.2), ha="center", va="bottom", color=colour)
+    axes.axvline(0, color=_DARK, linewidth=1)
+    axes.margins(x=0.16)
+    axes.set_xlabel("log loss minus the base rate's\n\N{LEFTWARDS ARROW} better    |    worse \N{RIGHTWARDS ARROW}")
+    _name_rows(axes, [_wrap(CONTENDER_NAMES.get(rival.name, rival.name), width=12) for rival in rivals])
+    axes.set_ylim(len(rivals) - 0.4, -0.75)
+
+
+@_as_svg
+def reliability_figure(figure: Figure, evidence: Evidence) -> None:
+    """Draw said against seen in ten bins of equal size, before and after calibration, over a histogram."""
+    figure.set_figheight(4.6)
+    after = reliability_table(evidence.probability, evidence.converted)
+    before = reliability_table(evidence.raw_probability, evidence.converted)
+    said, seen, low, high = (_numbers(after, key) for key in ("said", "seen", "low", "high"))
+    said_raw, seen_raw = (_numbers(before, key) for key in ("said", "seen"))
+    limit = min(1.0, 1.05 * max(0.01, *(numbers.max() for numbers in (said, high, said_raw, seen_raw))))
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+    upper.plot([0, limit], [0, limit], color=_GREY, linestyle="--", linewidth=1, label="said = seen")
+    upper.plot(said_raw, seen_raw, "D", color=_ORANGE, alpha=0.45, markersize=5, label="before calibration")
+    bars = np.maximum(0, [seen - low, high - seen])
+    upper.errorbar(said, seen, yerr=bars, fmt="o", color=_BLUE, markersize=6, label="calibrated, 95% interval")
+    upper.set(ylim=(-0.02 * limit, limit), ylabel="seen: share converted")
+    upper.legend(frameon=False, loc="upper left", fontsize=10)
+    lower.hist(np.clip(evidence.probability, 0, limit), bins=np.linspace(0, limit, 41).tolist(), color=_BLUE, alpha=0.6)
+    lower.spines["left"].set_visible(False)
+    lower.set(xlim=(-0.02 * limit, limit), xlabel="said: probability", yticks=[])
+    _write_percent(upper.yaxis, lower.xaxis)
+
+
+@_as_svg
+def gains_figure(figure: Figure, evidence: Evidence) -> None:
+    """Draw the share of conversions that the top of the list holds, with the SQL band's share marked."""
+    leads = np.linspace(0, 1, 401)
+    reached = np.interp(leads, *cumulative_gains(evidence.probability, evidence.converted).T)
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color=_GREY, linestyle="--", linewidth=1)
+    axes.plot(leads, reached, color=_BLUE, linewidth=2)
+    share = next((row.share for row in evidence.bands if row.band == "SQL"), 0.0)
+    if 0 < share < 1:
+        height = float(np.interp(share, leads, reached))
+        axes.plot([share, share, 0], [0, height, height], "-o", color=_RED, linewidth=1, markevery=[1])
+        place, side = (share + 0.025, "left") if share < 0.5 else (share - 0.025, "right")
+        axes.annotate(f"the top {share:.0%} holds\n{height:.0%} of conversions", (place, 0.04), ha=side, color=_RED)
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="leads, highest probability first", ylabel="conversions reached")
+    _write_percent(axes.xaxis, axes.yaxis)
+
+
+@_as_svg
+def beeswarm_figure(figure: Figure, evidence: Evidence) -> None:
+    """Draw the contributions of the leading features, a dot a snapshot; some feature must contribute."""
+    import shap
+    from matplotlib.colors import LinearSegmentedColormap
+
+    leading = [column for column, _ in evidence.leading_features(_MOST_ROWS)]
+    figure.set_figheight(1.3 + 0.46 * len(leading))
+    axes = figure.subplots()
+    explanation = shap.Explanation(
+        values=np.column_stack([_contribution(evidence, column) for column in leading]),
+        data=_colour_values(evidence.sample, leading),
+        feature_names=[_wrap(column.en, width=24) for column in leading],
+    )
+    colours = LinearSegmentedColormap.from_list("low_high", [_BLUE, "#b9a9b5", "#e66100"])
+    with _fixed_chance():
+        shap.plots.beeswarm(explanation, max_display=99, color=colours, ax=axes, show=False, plot_size=None, s=11)
+    for dots in axes.collections:
+        dots.set_rasterized(True)
+    axes.set_xlabel("contribution, log-odds", fontsize=11)
+    axes.tick_params(axis="y", labelsize=10, length=0)
+    figure.axes[-1].set_ylabel("value of the feature", fontsize=10)
+
+
+@contextmanager
+def _fixed_chance() -> Iterator[None]:
+    """Give shap, which jitters with NumPy's global generator, the same chance every time; leave no trace there."""
+    state = np.random.get_state()  # noqa: NPY002
+    np.random.seed(0)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+
+
+def _colour_values(sample: pd.DataFrame, columns: Sequence[ModelColumn]) -> pd.DataFrame:
+    """Return what colours the dots; a column of dtype object stays grey: a category, or numbers that hardly vary."""
+    import pandas as pd
+
+    frame = pd.DataFrame(encode_frame(sample, columns))
+    bottom, top = frame.quantile(0.01), frame.quantile(0.99)
+    grey = [n for n, column in enumerate(columns) if column.kind == "category" or not bottom[n] < top[n]]
+    return frame.astype(dict.fromkeys(grey, "object"))
+
+
+@_as_svg
+def dependence_figure(figure: Figure, evidence: Evidence, column: ModelColumn) -> None:
+    """Draw value against contribution, a dot a snapshot; of a category the mean contribution of each level."""
+    value, added = encode_frame(evidence.sample, [column])[:, 0], _contribution(evidence, column)
+    if column.kind == "category":
+        _draw_levels(figure, value, added, column=column)
+    else:
+        _draw_values(figure, value, added, column=column)
+
+
+def _draw_levels(figure: Figure, codes: Vector, added: Vector, *, column: ModelColumn) -> None:
+    import pandas as pd
+
+    words = np.array([*column.frequent, "a rare value", column.unknown_en], dtype=object)
+    level = words[np.where(np.isnan(codes), len(words) - 1, codes).astype(np.intp)]
+    table = pd.Series(added).groupby(level).agg(["size", "mean"]).nlargest(_MOST_LEVELS, "size").sort_values("mean")
+    figure.set_figheight(1.3 + 0.31 * len(table))
+    axes = figure.subplots()
+    colours = [_BLUE if mean >= 0 else _ORANGE for mean in table["mean"]]
+    axes.barh(range(len(table)), table["mean"], color=colours, height=0.7)
+    axes.axvline(0, color=_DARK, linewidth=1)
+    axes.set_title(_wrap(column.en, width=48), loc="left", fontsize=11)
+    axes.set_xlabel("mean contribution, log-odds")
+    _name_rows(axes, [textwrap.shorten(str(word), 22, placeholder=" …") for word in table.index])
+
+
+def _draw_values(figure: Figure, value: Vector, added: Vector, *, column: ModelColumn) -> None:
+    axes = figure.subplots()
+    known = ~np.isnan(value)
+    label = _wrap(column.en, width=48)
+    axes.axhline(0, color=_GREY, linewidth=1)
+    axes.scatter(value[known], added[known], s=16, color=_BLUE, alpha=0.35, linewidth=0, rasterized=True)
+    if not known.all():
+        words = f"{column.unknown_en} ({np.mean(~known):.0%}): {added[~known].mean():+.2f} on average"
+        axes.set_title(_wrap(words, width=52), loc="left", fontsize=10, color=_GREY)
+    low, high = np.quantile(value[known], [0.01, 0.99]) if known.any() else (0.0, 0.0)
+    if 0 < 2.5 * (high - low) < np.ptp(value[known]):
+        axes.set_xlim(low - 0.04 * (high - low), high + 0.04 * (high - low))
+        label += "\n(the outermost 1% at either end is not drawn)"
+    axes.locator_params(axis="x", nbins=_MOST_TICKS)
+    axes.set(xlabel=label, ylabel="contribution, log-odds")
+
+
+def _contribution(evidence: Evidence, column: ModelColumn) -> Vector:
+    return evidence.contributions[:, [known.name for known in evidence.columns].index(column.name)]
+
+
+def _numbers(rows: Sequence[Mapping[str, object]] | Sequence[Mapping[str, float]], key: str) -> Vector:
+    return np.array([row[key] for row in rows], dtype=np.float64)
+
+
+def _wrap(text: str, *, width: int) -> str:
+    return "\n".join(textwrap.wrap(text, width=width, max_lines=2, placeholder=" …"))
+
+
+def _name_rows(axes: Axes, names: Sequence[str]) -> None:
+    axes.set_yticks(range(len(names)), names, fontsize=10)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.locator_params(axis="x", nbins=5)
+
+
+def _write_percent(*every: XAxis | YAxis) -> None:
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    for axis in every:
+        axis.set_major_locator(MaxNLocator(_MOST_TICKS))
+        axis.set_major_formatter(PercentFormatter(1.0))

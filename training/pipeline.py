@@ -1,0 +1,195 @@
+"""One training, from the project's files to a saved model with its evidence."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.ingest import read_tables
+from models.artefact import load_model, save_model
+from models.columns import encode_frame
+from models.lead_model import LeadModel
+from models.registry import models_folder
+from project.duration import format_duration
+from project.files import hash_bytes, hash_file
+from training.bands import choose_policy, describe_bands, make_rules
+from training.canary import build_canary_frame, invent_canary
+from training.columns import learn_columns
+from training.contenders import Contender, choose_contender, fit_contenders
+from training.evidence import BASE, Evidence, judge, rate_by_age, rate_by_month
+from training.examples import Examples, build_examples
+from training.fit import FitData
+from training.rivals import fit_odoo_naive_bayes
+
+if TYPE_CHECKING:
+    from features.tables import Tables
+    from project.settings import Project
+
+__all__ = ["Trained", "train_model"]
+
+Progress = Callable[[str], None]
+_SAMPLE_ROWS = 1_500
+_LIBRARIES = ("duckdb", "lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A saved model and what was found while making it."""
+
+    model: LeadModel
+    folder: Path
+    evidence: Evidence
+    examples: Examples
+    contenders: tuple[Contender, ...]
+
+
+def train_model(project: Project, *, progress: Progress) -> Trained:
+    """Read, label, split, fit, calibrate, choose, judge, and save under `state/models`.
+
+    Nothing is promoted and nothing is tracked here: the saved directory stands for itself.
+
+    Raises
+    ------
+    NotEnoughDataError
+        Too few leads or outcomes.
+    SchemaError, SettingsError, StorageError
+        As the readers raise them.
+    """
+    settings = project.settings
+    progress("Reading the tables")
+    tables = read_tables(project)
+    progress("Building snapshots, labels and features as they were known then")
+    rules = make_rules(settings.rules)
+    examples = build_examples(tables, settings, rules=rules)
+    progress("Fitting base rate, logistic regression and LightGBM; calibrating each on its own period")
+    fit = examples.split.rows("fit")
+    columns = learn_columns(examples.catalogue, examples.frame.iloc[fit])
+    matrix = encode_frame(examples.frame, columns)
+    data = FitData(columns, matrix[fit], examples.converted[fit], examples.arrived[fit])
+    calibrate = examples.split.rows("calibrate")
+    contenders, notes = fit_contenders(
+        data, examples.snapshots.iloc[calibrate], matrix[calibrate], seed=settings.training.seed
+    )
+    chosen = choose_contender(contenders)
+    policy, band_notes = choose_policy(
+        examples.snapshots.iloc[calibrate],
+        chosen.probability(matrix[calibrate]),
+        capacity=settings.capacity,
+        rules=rules,
+    )
+    model = LeadModel(columns, chosen.estimator, chosen.calibrator, policy, {})
+    progress("Judging all of them on the test period")
+    warnings = [*examples.split.warnings, *examples.warnings, *notes, *band_notes]
+    evidence = _gather(project, tables, examples, contenders, model, matrix, warnings)
+    progress("Saving the model and loading it back")
+    saved = save_model(
+        model,
+        models_folder(project.state),
+        canary=invent_canary(model, examples.catalogue, examples.frame.iloc[fit], dated=tables.dated),
+        facts=_facts(project, tables, examples, evidence),
+    )
+    folder = models_folder(project.state) / saved.model_id
+    load_model(
+        folder,
+        build_canary=lambda canary: build_canary_frame(canary, examples.catalogue),
+        verified=project.state / "verified",
+    )
+    return Trained(saved, folder, evidence, examples, tuple(contenders))
+
+
+def _gather(
+    project: Project,
+    tables: Tables,
+    examples: Examples,
+    contenders: list[Contender],
+    model: LeadModel,
+    matrix: NDArray[np.float64],
+    warnings: list[str],
+) -> Evidence:
+    seed = project.settings.training.seed
+    test = examples.split.rows("test")
+    converted, groups = examples.converted[test], examples.accounts[test]
+    snapshots = examples.snapshots.iloc[test]
+    probabilities = {contender.name: contender.probability(matrix[test]) for contender in contenders}
+    probabilities["odoo_naive_bayes"] = _ask_odoo(examples, test)
+    name = model.estimator.kind
+    judged = judge(probabilities, converted, chosen=name, groups=groups, seed=seed)
+    skill = name != BASE and judged[name].against_base.high < 0
+    raw = model.estimator.log_odds(matrix[test])
+    sample = test[np.random.default_rng(seed).permutation(len(test))[:_SAMPLE_ROWS]]
+    if not skill:
+        warnings = ["No skill: probabilities are no better than quoting the base rate.", *warnings]
+    return Evidence(
+        project=project.settings.project.name,
+        chosen=name,
+        skill=skill,
+        horizon=format_duration(project.settings.outcome.horizon),
+        split=examples.split,
+        judged=judged,
+        probability=probabilities[name],
+        raw_probability=1 / (1 + np.exp(-raw)),
+        converted=converted,
+        base_rate_by_month=rate_by_month(examples.snapshots),
+        by_age=rate_by_age(snapshots, probabilities[name], probabilities[BASE]),
+        bands=describe_bands(model.policy, snapshots, probabilities[name], groups=groups, seed=seed),
+        sample=examples.frame.iloc[sample].reset_index(drop=True),
+        contributions=model.estimator.contributions(matrix[sample])[0],
+        columns=model.columns,
+        counts=tables.counts,
+        immature=examples.immature,
+        immature_leads=examples.immature_leads,
+        warnings=warnings,
+    )
+
+
+def _ask_odoo(examples: Examples, test: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Train the rival as its product would: once a lead, on everything before the test period."""
+    before = np.flatnonzero(np.isin(examples.split.side, ["fit", "calibrate"]))
+    first = ~examples.snapshots["lead_id"].iloc[before].duplicated().to_numpy()
+    rows = before[first]
+    return fit_odoo_naive_bayes(examples.frame.iloc[rows], examples.converted[rows]).probability(
+        examples.frame.iloc[test]
+    )
+
+
+def _facts(project: Project, tables: Tables, examples: Examples, evidence: Evidence) -> dict[str, Any]:
+    settings = project.settings
+    split = examples.split
+    return {
+        "project": settings.project.name,
+        "outcome": settings.outcome.model_dump(mode="json"),
+        "ages": [format_duration(age) for age in settings.snapshots.ages],
+        "dated": tables.dated,
+        "observed": {
+            "from": tables.observed_from.isoformat() if tables.observed_from else None,
+            "until": tables.observed_until.isoformat() if tables.observed_until else None,
+        },
+        "split": {"kind": split.kind, **{name: period.to_json() for name, period in split.periods.items()}},
+        "immature": examples.immature,
+        "catalogue": examples.catalogue.to_json(),
+        "chosen": evidence.chosen,
+        "skill": evidence.skill,
+        "headline": evidence.headline,
+        "test": evidence.judged[evidence.chosen].metrics.to_json(),
+        "rivals": {name: judged.metrics.to_json() for name, judged in evidence.judged.items()},
+        "warnings": list(evidence.warnings),
+        "forbidden_columns": dict(settings.leads.forbidden),
+        "seed": settings.training.seed,
+        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in _LIBRARIES}},
+        "data_hash": tables.data_hash,
+        "settings_hash": settings.hash,
+        "code_hash": _hash_code(),
+    }
+
+
+def _hash_code() -> str:
+    root = Path(__file__).parents[1]
+    files = sorted(path for room in ("features", "models", "training") for path in (root / room).rglob("*.py"))
+    return hash_bytes("".join(hash_file(path) for path in files).encode())
