@@ -42,7 +42,9 @@ class Terminal:
         """A Rich console on the stream that people read."""
         from rich.console import Console
 
-        return Console(stderr=self.json, highlight=False, soft_wrap=True)
+        stream = sys.stderr if self.json else sys.stdout
+        # without a terminal there is no width to ask for; tables then get room enough to stay on one line
+        return Console(stderr=self.json, highlight=False, soft_wrap=True, width=None if stream.isatty() else 160)
 
     def say(self, text: str = "") -> None:
         """Print one line for people; `[` in it is no markup."""

@@ -12,7 +12,9 @@ __all__ = ["fit_calibrator"]
 _LOOSE = 3.0
 
 
-def fit_calibrator(log_odds: NDArray[np.float64], converted: NDArray[np.bool_], *, positives: int) -> AffineCalibrator:
+def fit_calibrator(
+    log_odds: NDArray[np.float64], converted: NDArray[np.bool_], *, leads: NDArray[np.str_]
+) -> AffineCalibrator:
     """Fit probability = σ(z + shift + (slope − 1)(z − mean z)) with ridge toward doing nothing.
 
     The number of converted leads decides how far it may move (prior standard deviations of shift and slope): below 50
@@ -20,17 +22,19 @@ def fit_calibrator(log_odds: NDArray[np.float64], converted: NDArray[np.bool_], 
 
     Parameters
     ----------
-    log_odds, converted
-        Shape (rows,), from a period the estimator was not fitted on.
-    positives
-        How many different leads converted; snapshots of one lead do not count twice.
+    log_odds, converted, leads
+        Shape (rows,), from a period the estimator was not fitted on. Looking at a lead six times is not six pieces of
+        evidence, so every row weighs leads / rows. (One over the lead's own number of snapshots would be wrong: leads
+        that convert at once have few, and would count for more.)
     """
+    weight = np.full(len(leads), len(np.unique(leads)) / len(leads))
+    positives = len(np.unique(leads[converted]))
     shift_sd, slope_sd = _priors(positives)
-    centre = float(np.mean(log_odds))
+    centre = float(np.average(log_odds, weights=weight))
     spread = log_odds - centre
     if slope_sd == 0.0 or float(np.std(spread)) < 1e-9:
         slope_sd = 0.0
-    shift, slope = _newton(log_odds, spread, converted.astype(np.float64), shift_sd=shift_sd, slope_sd=slope_sd)
+    shift, slope = _fit_line(log_odds, spread, converted.astype(np.float64), weight, sd=(shift_sd, slope_sd))
     slope = max(slope, 0.05)
     return AffineCalibrator(intercept=shift + (1.0 - slope) * centre, slope=slope)
 
@@ -41,26 +45,28 @@ def _priors(positives: int) -> tuple[float, float]:
     return (0.5, 0.15) if positives < 200 else (_LOOSE, 0.5)
 
 
-def _newton(
+def _fit_line(
     log_odds: NDArray[np.float64],
     spread: NDArray[np.float64],
     converted: NDArray[np.float64],
+    weight: NDArray[np.float64],
     *,
-    shift_sd: float,
-    slope_sd: float,
+    sd: tuple[float, float],
 ) -> tuple[float, float]:
-    """Maximise the penalised likelihood; it is concave, so a damped Newton ends at the one maximum."""
+    """Maximise the penalised likelihood over shift and slope; it is concave, so there is one maximum."""
     from scipy import optimize, special
+
+    shift_sd, slope_sd = sd
 
     def loss(numbers: NDArray[np.float64]) -> float:
         shift, extra = numbers
         margin = log_odds + shift + extra * spread
         penalty = 0.5 * (shift / shift_sd) ** 2 + (0.5 * (extra / slope_sd) ** 2 if slope_sd else 0.0)
-        return float(np.sum(np.logaddexp(0.0, margin) - converted * margin) + penalty)
+        return float(weight @ (np.logaddexp(0.0, margin) - converted * margin) + penalty)
 
     def gradient(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         shift, extra = numbers
-        residual = special.expit(log_odds + shift + extra * spread) - converted
+        residual = weight * (special.expit(log_odds + shift + extra * spread) - converted)
         by_slope = residual @ spread + extra / slope_sd**2 if slope_sd else 0.0
         return np.array([residual.sum() + shift / shift_sd**2, by_slope])
 

@@ -80,8 +80,7 @@ def _calibrate(estimator: Estimator, calibrate: pd.DataFrame, matrix: NDArray[np
     fold = account % _FOLDS
 
     def fit(rows: NDArray[np.bool_]) -> AffineCalibrator:
-        positives = len(np.unique(leads[rows & converted]))
-        return fit_calibrator(log_odds[rows], converted[rows], positives=positives)
+        return fit_calibrator(log_odds[rows], converted[rows], leads=leads[rows])
 
     losses = np.empty(len(log_odds))
     for number in range(_FOLDS):

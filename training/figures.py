@@ -37,7 +37,7 @@ CONTENDER_NAMES: Mapping[str, str] = {
     "lightgbm": "LightGBM",
     "odoo_naive_bayes": "Odoo naive Bayes",
 }
-_BLUE, _ORANGE, _RED, _GREY, _DARK = "#0072b2", "#b35c00", "#c8500a", "#666666", "#222222"
+_BLUE, _ORANGE, _GREY, _DARK = "#0072b2", "#b84e00", "#666666", "#222222"
 _PERIOD_TINTS = {"fit": "#e3eef6", "calibrate": "#fdeccd", "test": "#dff1e7"}
 _MOST_ROWS, _MOST_LEVELS, _MOST_TICKS = 10, 12, 6
 
@@ -71,7 +71,7 @@ def _as_svg(draw: Callable[Concatenate[Figure, Inputs], None]) -> Callable[Input
         from matplotlib.figure import Figure
 
         with _settled():
-            figure = Figure(figsize=(5.8, 3.7), layout="constrained")
+            figure = Figure(figsize=(5.0, 3.4), layout="constrained")
             draw(figure, *inputs, **named)
             page = io.StringIO()
             figure.savefig(page, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
@@ -104,10 +104,9 @@ def base_rate_figure(figure: Figure, evidence: Evidence) -> None:
     axes = figure.subplots()
     bars = axes.twinx()
     bars.bar(month, leads, color="#9aa4ab", alpha=0.45, width=22)
-    bars.set_ylim(0, max(1.0, 3.2 * leads.max()))
-    bars.set_yticks([0, leads.max()], ["0", f"{leads.max():,.0f}"], color=_GREY)
+    bars.set(ylim=(0, max(1.0, 3.2 * leads.max())), yticks=[0, leads.max()], yticklabels=["0", f"{leads.max():,.0f}"])
     bars.set_ylabel("leads a month", color=_GREY, loc="bottom")
-    bars.tick_params(length=0)
+    bars.tick_params(length=0, labelcolor=_GREY)
     axes.set_zorder(bars.get_zorder() + 1)
     axes.patch.set_visible(False)
     _shade_periods(bars, evidence)
@@ -115,8 +114,7 @@ def base_rate_figure(figure: Figure, evidence: Evidence) -> None:
     axes.vlines(month, low, high, color=_BLUE, alpha=0.35, linewidth=1)
     axes.plot(month, rate, color=_BLUE, marker="o", markersize=4)
     # A month of three leads has an interval up to one; it must not flatten the others.
-    axes.set_ylim(0, min(1.0, max(0.01, 1.05 * min(high.max(), 2 * rate.max()))))
-    axes.set_ylabel("share converted")
+    axes.set(ylim=(0, np.clip(1.05 * min(high.max(), 2 * rate.max()), 0.01, 1)), ylabel="share converted")
     _write_percent(axes.yaxis)
     axes.tick_params(axis="x", labelsize=10)
 
@@ -141,10 +139,11 @@ def comparison_figure(figure: Figure, evidence: Evidence) -> None:
         gap = rival.against_base
         axes.plot([gap.low, gap.value, gap.high], [place] * 3, "-o", color=colour, markersize=8, markevery=[1])
         words = f"{gap.value:+.4f}".replace("-", "\N{MINUS SIGN}")
-        axes.annotate(words, (gap.value, place - 0.2), ha="center", va="bottom", color=colour)
-    axes.axvline(0, color=_DARK, linewidth=1)
+        white = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        axes.annotate(words, (gap.value, place - 0.2), ha="center", va="bottom", color=colour, bbox=white)
+    axes.axvline(0, color=_DARK, linewidth=1, zorder=0)
     axes.margins(x=0.16)
-    axes.set_xlabel("log loss minus the base rate's\n\N{LEFTWARDS ARROW} better    |    worse \N{RIGHTWARDS ARROW}")
+    axes.set_xlabel("log loss minus the base rate's\n\N{LEFTWARDS ARROW} better | worse \N{RIGHTWARDS ARROW}")
     _name_rows(axes, [_wrap(CONTENDER_NAMES.get(rival.name, rival.name), width=12) for rival in rivals])
     axes.set_ylim(len(rivals) - 0.4, -0.75)
 
@@ -152,19 +151,19 @@ def comparison_figure(figure: Figure, evidence: Evidence) -> None:
 @_as_svg
 def reliability_figure(figure: Figure, evidence: Evidence) -> None:
     """Draw said against seen in ten bins of equal size, before and after calibration, over a histogram."""
-    figure.set_figheight(4.6)
+    figure.set_figheight(4.4)
     after = reliability_table(evidence.probability, evidence.converted)
     before = reliability_table(evidence.raw_probability, evidence.converted)
     said, seen, low, high = (_numbers(after, key) for key in ("said", "seen", "low", "high"))
-    said_raw, seen_raw = (_numbers(before, key) for key in ("said", "seen"))
-    limit = min(1.0, 1.05 * max(0.01, *(numbers.max() for numbers in (said, high, said_raw, seen_raw))))
+    raw = _numbers(before, "said"), _numbers(before, "seen")
+    limit = min(1.0, 1.05 * max(0.01, *(numbers.max() for numbers in (said, high, *raw))))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     upper.plot([0, limit], [0, limit], color=_GREY, linestyle="--", linewidth=1, label="said = seen")
-    upper.plot(said_raw, seen_raw, "D", color=_ORANGE, alpha=0.45, markersize=5, label="before calibration")
+    upper.plot(*raw, "D", color=_ORANGE, alpha=0.45, markersize=5, label="before calibration")
     bars = np.maximum(0, [seen - low, high - seen])
     upper.errorbar(said, seen, yerr=bars, fmt="o", color=_BLUE, markersize=6, label="calibrated, 95% interval")
     upper.set(ylim=(-0.02 * limit, limit), ylabel="seen: share converted")
-    upper.legend(frameon=False, loc="upper left", fontsize=10)
+    upper.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=9.5, columnspacing=1)
     lower.hist(np.clip(evidence.probability, 0, limit), bins=np.linspace(0, limit, 41).tolist(), color=_BLUE, alpha=0.6)
     lower.spines["left"].set_visible(False)
     lower.set(xlim=(-0.02 * limit, limit), xlabel="said: probability", yticks=[])
@@ -182,9 +181,9 @@ def gains_figure(figure: Figure, evidence: Evidence) -> None:
     share = next((row.share for row in evidence.bands if row.band == "SQL"), 0.0)
     if 0 < share < 1:
         height = float(np.interp(share, leads, reached))
-        axes.plot([share, share, 0], [0, height, height], "-o", color=_RED, linewidth=1, markevery=[1])
+        axes.plot([share, share, 0], [0, height, height], "-o", color=_ORANGE, linewidth=1, markevery=[1])
         place, side = (share + 0.025, "left") if share < 0.5 else (share - 0.025, "right")
-        axes.annotate(f"the top {share:.0%} holds\n{height:.0%} of conversions", (place, 0.04), ha=side, color=_RED)
+        axes.annotate(f"the top {share:.0%} holds\n{height:.0%} of conversions", (place, 0.04), ha=side, color=_ORANGE)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="leads, highest probability first", ylabel="conversions reached")
     _write_percent(axes.xaxis, axes.yaxis)
 
@@ -201,7 +200,7 @@ def beeswarm_figure(figure: Figure, evidence: Evidence) -> None:
     explanation = shap.Explanation(
         values=np.column_stack([_contribution(evidence, column) for column in leading]),
         data=_colour_values(evidence.sample, leading),
-        feature_names=[_wrap(column.en, width=24) for column in leading],
+        feature_names=[_wrap(column.en, width=22) for column in leading],
     )
     colours = LinearSegmentedColormap.from_list("low_high", [_BLUE, "#b9a9b5", "#e66100"])
     with _fixed_chance():
@@ -209,8 +208,8 @@ def beeswarm_figure(figure: Figure, evidence: Evidence) -> None:
     for dots in axes.collections:
         dots.set_rasterized(True)
     axes.set_xlabel("contribution, log-odds", fontsize=11)
-    axes.tick_params(axis="y", labelsize=10, length=0)
-    figure.axes[-1].set_ylabel("value of the feature", fontsize=10)
+    axes.tick_params(axis="y", labelsize=9.5, length=0)
+    figure.axes[-1].set_ylabel("value of the feature", fontsize=10, labelpad=-12)
 
 
 @contextmanager
@@ -237,11 +236,8 @@ def _colour_values(sample: pd.DataFrame, columns: Sequence[ModelColumn]) -> pd.D
 @_as_svg
 def dependence_figure(figure: Figure, evidence: Evidence, column: ModelColumn) -> None:
     """Draw value against contribution, a dot a snapshot; of a category the mean contribution of each level."""
-    value, added = encode_frame(evidence.sample, [column])[:, 0], _contribution(evidence, column)
-    if column.kind == "category":
-        _draw_levels(figure, value, added, column=column)
-    else:
-        _draw_values(figure, value, added, column=column)
+    draw = _draw_levels if column.kind == "category" else _draw_values
+    draw(figure, encode_frame(evidence.sample, [column])[:, 0], _contribution(evidence, column), column=column)
 
 
 def _draw_levels(figure: Figure, codes: Vector, added: Vector, *, column: ModelColumn) -> None:
@@ -255,24 +251,24 @@ def _draw_levels(figure: Figure, codes: Vector, added: Vector, *, column: ModelC
     colours = [_BLUE if mean >= 0 else _ORANGE for mean in table["mean"]]
     axes.barh(range(len(table)), table["mean"], color=colours, height=0.7)
     axes.axvline(0, color=_DARK, linewidth=1)
-    axes.set_title(_wrap(column.en, width=48), loc="left", fontsize=11)
-    axes.set_xlabel("mean contribution, log-odds")
+    axes.set(title=_wrap(column.en, width=40), xlabel="mean contribution, log-odds")
     _name_rows(axes, [textwrap.shorten(str(word), 22, placeholder=" …") for word in table.index])
 
 
 def _draw_values(figure: Figure, value: Vector, added: Vector, *, column: ModelColumn) -> None:
     axes = figure.subplots()
     known = ~np.isnan(value)
-    label = _wrap(column.en, width=48)
+    label = _wrap(column.en, width=44)
     axes.axhline(0, color=_GREY, linewidth=1)
     axes.scatter(value[known], added[known], s=16, color=_BLUE, alpha=0.35, linewidth=0, rasterized=True)
     if not known.all():
-        words = f"{column.unknown_en} ({np.mean(~known):.0%}): {added[~known].mean():+.2f} on average"
-        axes.set_title(_wrap(words, width=52), loc="left", fontsize=10, color=_GREY)
+        mean = f"{added[~known].mean():+.2f}".replace("-", "\N{MINUS SIGN}")
+        words = _wrap(f"{column.unknown_en} ({np.mean(~known):.0%}): {mean} on average", width=48)
+        axes.set_title(words, loc="left", fontsize=10, color=_GREY)
     low, high = np.quantile(value[known], [0.01, 0.99]) if known.any() else (0.0, 0.0)
     if 0 < 2.5 * (high - low) < np.ptp(value[known]):
         axes.set_xlim(low - 0.04 * (high - low), high + 0.04 * (high - low))
-        label += "\n(the outermost 1% at either end is not drawn)"
+        label += "\n(outermost 1% at either end not drawn)"
     axes.locator_params(axis="x", nbins=_MOST_TICKS)
     axes.set(xlabel=label, ylabel="contribution, log-odds")
 
@@ -297,8 +293,8 @@ def _name_rows(axes: Axes, names: Sequence[str]) -> None:
 
 
 def _write_percent(*every: XAxis | YAxis) -> None:
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
+    from matplotlib.ticker import MaxNLocator
 
     for axis in every:
         axis.set_major_locator(MaxNLocator(_MOST_TICKS))
-        axis.set_major_formatter(PercentFormatter(1.0))
+        axis.set_major_formatter(lambda share, _: f"{100 * share:.4g}%")

@@ -101,12 +101,12 @@ def _inline(svg: str, *, name: str, label: str) -> Markup:
 def _fixed(value: float | None, digits: int = 4) -> str:
     """Write a number with a fixed count of digits.
 
-    >>> _fixed(0.12345), _fixed(-1.5, 2), _fixed(float("nan")), _fixed(None)
-    ('0.1235', '−1.50', '–', '–')
+    >>> _fixed(0.12345), _fixed(-1.5, 2), _fixed(-0.001, 2), _fixed(float("nan")), _fixed(None)
+    ('0.1235', '−1.50', '0.00', '–', '–')
     """
     if value is None or not math.isfinite(value):
         return _UNKNOWN
-    return f"{value:.{digits}f}".replace("-", _MINUS)
+    return f"{value:z.{digits}f}".replace("-", _MINUS)
 
 
 def _signed(value: float, digits: int = 4) -> str:

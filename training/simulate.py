@@ -102,7 +102,7 @@ def simulate_crm(
     seed: int,
     months: int = 18,
     end: datetime = datetime(2026, 1, 1, tzinfo=UTC),
-    drift: float = -0.25,
+    drift: float = -0.4,
     base_rate: float = 0.10,
 ) -> SimulatedCrm:
     """Simulate `n_leads` (100 or more) that came in during `months` before `end`; same arguments, same tables.
@@ -207,7 +207,7 @@ def _score(latent: pd.DataFrame, *, drift: float, rng: np.random.Generator) -> F
         score += words.effects(levels)[latent[column]]
     score += words.PAIR[2] * ((latent["channel"] == words.PAIR[0]) & (latent["industry"] == words.PAIR[1]))
     score += np.exp(-0.5 * (np.log(latent["employees"] / 160) / 0.9) ** 2)
-    score += 0.12 * np.sin(2 * np.pi * latent["created"] / (365.25 * _DAY)) + drift * latent["share"]
+    score += 0.12 * np.sin(4 * np.pi * latent["created"] / (365.25 * _DAY)) + drift * latent["share"]
     return np.asarray(score, dtype=np.float64)
 
 

@@ -1,0 +1,56 @@
+"""Shared fixtures: one small trained project for all tests that only look at it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# as the front door does: idle OpenMP threads must not spin on shared cores
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+REAL_DATA = Path(os.environ.get("LEADS_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command printed and how it ended."""
+
+    exit_code: int
+    output: str
+    answer: dict[str, Any]
+
+
+def run_leads(*words: str | Path) -> Ran:
+    """Run `leads …` in this process; `answer` is the last line of stdout if `--json` was asked for."""
+    from typer.testing import CliRunner
+
+    import leads
+
+    result = CliRunner().invoke(leads.app, [str(word) for word in words], catch_exceptions=False)
+    last = result.stdout.strip().splitlines()[-1] if result.stdout.strip() else ""
+    answer = json.loads(last) if "--json" in words and last.startswith("{") else {}
+    return Ran(result.exit_code, result.output, answer)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated project of 3,000 leads, trained once by the demo command. Do not change it: copy it."""
+    folder = tmp_path_factory.mktemp("demo")
+    ran = run_leads("demo", folder, "--leads", "3000", "--seed", "3", "--json")
+    assert ran.exit_code == 0, ran.output
+    (folder / "answer.json").write_text(json.dumps(ran.answer), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of the real histories; without it the test is skipped, visibly."""
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"no real histories in {REAL_DATA}; set LEADS_REAL_DATA")
+    return REAL_DATA

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_models import COLUMNS, KINDS, POLICY, make_data, make_frame, small_model
+
+from models.artefact import load_model, save_model
+from models.columns import ModelColumn, encode_frame, find_flags
+from models.lead_model import LeadModel
+from project.errors import SchemaError
+from training.fit import FitData, fit_boosted, fit_logistic
+
+SOURCE = ModelColumn("source", "category", "Source", "Источник", frequent=("web", "ads"), rare=("fax", "tv"))
+AMOUNT = ModelColumn("amount", "number", "Amount", "Сумма")
+ODD_NAMES = ('say "hi"', "бюджет, ₽", "💥", '{"a": [1, null]}', "back\\slash\tand\nnewline")
+
+
+def test_levels_become_codes_rare_ones_share_the_last_and_the_rest_is_missing() -> None:
+    frame = pd.DataFrame({"source": ["ads", "web", "fax", "tv", "radio", None, "WEB"]})
+    codes = encode_frame(frame, [SOURCE])[:, 0]
+    np.testing.assert_array_equal(codes, [1.0, 0.0, 2.0, 2.0, np.nan, np.nan, np.nan])
+
+
+def test_only_levels_never_seen_are_flagged_not_rare_nor_missing_ones() -> None:
+    frame = pd.DataFrame({"source": ["ads", "fax", "radio", None, np.nan]})
+    assert find_flags(frame, [SOURCE]) == ["", "", "unseen:source", "", ""]
+
+
+def test_infinite_numbers_are_scored_as_missing_and_flagged() -> None:
+    frame = pd.DataFrame({"amount": [1.5, np.inf, -np.inf, np.nan]})
+    np.testing.assert_array_equal(encode_frame(frame, [AMOUNT])[:, 0], [1.5, np.nan, np.nan, np.nan])
+    assert find_flags(frame, [AMOUNT]) == ["", "infinite:amount", "infinite:amount", ""]
+
+
+def test_several_flags_of_a_row_stand_in_the_order_of_the_columns() -> None:
+    frame = pd.DataFrame({"amount": [np.inf], "source": ["radio"]})
+    assert find_flags(frame, [SOURCE, AMOUNT]) == ["unseen:source;infinite:amount"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_infinite_number_scores_like_a_missing_one(kind: str) -> None:
+    model, frame = small_model(kind), make_frame(30, seed=4)
+    missing, infinite = frame.copy(), frame.copy()
+    missing["budget"], infinite["budget"] = np.nan, np.where(np.arange(30) % 2, np.inf, -np.inf)
+    np.testing.assert_array_equal(model.probability(infinite), model.probability(missing))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_unseen_level_scores_like_a_missing_one(kind: str) -> None:
+    model, frame = small_model(kind), make_frame(30, seed=4)
+    np.testing.assert_array_equal(
+        model.probability(frame.assign(source="carrier pigeon")),
+        model.probability(frame.assign(source=pd.Series([None] * 30, dtype="str"))),
+    )
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float32", "bool", "Int64", "object"])
+def test_numbers_of_any_dtype_become_the_same_floats(dtype: str) -> None:
+    frame = pd.DataFrame({"amount": pd.Series([0, 1, 1], dtype=dtype)})
+    assert encode_frame(frame, [AMOUNT]).tolist() == [[0.0], [1.0], [1.0]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_columns_go_by_name_so_their_order_in_the_frame_and_strangers_do_not_matter(kind: str) -> None:
+    model, frame = small_model(kind), make_frame(60, seed=6)
+    swapped = frame[["weekday", "budget", "visits", "source", "idle_days"]].assign(stranger=1.0)
+    np.testing.assert_array_equal(model.log_odds(swapped), model.log_odds(frame))
+    np.testing.assert_array_equal(model.contributions(swapped)[0], model.contributions(frame)[0])
+    assert model.reasons(swapped, language="ru") == model.reasons(frame, language="ru")
+    assert model.flags(swapped) == model.flags(frame)
+
+
+def test_the_index_of_the_frame_does_not_matter() -> None:
+    model, frame = small_model("logistic"), make_frame(40, seed=6)
+    odd = frame.set_index(pd.Index([7] * 40))
+    np.testing.assert_array_equal(model.probability(odd), model.probability(frame))
+    assert model.flags(odd) == model.flags(frame)
+    assert model.reasons(odd, language="en") == model.reasons(frame, language="en")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_missing_column_is_an_error_that_names_it(kind: str) -> None:
+    frame = make_frame(3, seed=0).drop(columns=["idle_days", "source"])
+    with pytest.raises(SchemaError, match="idle_days, source") as caught:
+        small_model(kind).probability(frame)
+    assert "visits" not in str(caught.value)
+
+
+def test_scoring_leaves_the_frame_as_it_was() -> None:
+    frame = make_frame(30, seed=1).assign(visits=np.inf)
+    before = frame.copy(deep=True)
+    small_model("lightgbm").probability(frame)
+    small_model("lightgbm").flags(frame)
+    pd.testing.assert_frame_equal(frame, before)
+
+
+@pytest.mark.parametrize("kind", ["logistic", "lightgbm"])
+def test_odd_column_names_and_levels_survive_fit_save_and_load(kind: str, tmp_path: Path) -> None:
+    names = dict(zip([column.name for column in COLUMNS], ODD_NAMES, strict=True))
+    levels = ('"', "\\", "выставка 💥")
+    columns = tuple(replace(column, name=names[column.name]) for column in COLUMNS)
+    columns = (*columns[:3], replace(columns[3], frequent=levels), columns[4])
+    data = make_data(400, seed=1)
+    data = FitData(columns, data.matrix, data.converted, data.arrived)
+    estimator = fit_logistic(data) if kind == "logistic" else fit_boosted(data, seed=0)
+    model = LeadModel(columns, estimator, small_model(kind).calibrator, POLICY, {})
+    frame = make_frame(50, seed=2)
+    frame["source"] = np.resize(np.array([*levels, "fax", None], dtype=object), 50)
+    frame = frame.rename(columns=names)
+
+    saved = save_model(model, tmp_path, canary={"expected": []}, facts={})
+    loaded = load_model(tmp_path / saved.model_id)
+
+    assert loaded.columns == columns
+    np.testing.assert_array_equal(loaded.probability(frame), model.probability(frame))
+    assert len(np.unique(loaded.probability(frame))) > 10
+    assert loaded.flags(frame) == [""] * 50
+    assert loaded.flags(frame.assign(**{ODD_NAMES[3]: "unheard of"})) == [f"unseen:{ODD_NAMES[3]}"] * 50
+    with pytest.raises(SchemaError, match="💥"):
+        loaded.probability(frame.drop(columns="💥"))
+
+
+def test_a_column_is_the_same_after_its_readable_form() -> None:
+    for column in COLUMNS:
+        assert ModelColumn.from_json(column.to_json()) == column

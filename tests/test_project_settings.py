@@ -1,0 +1,382 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from project.duration import days_of, format_duration, parse_duration
+from project.errors import EXIT_CODES, LeadError, SettingsError, StorageError, name_some
+from project.settings import find_project, read_settings
+
+SMALLEST = """
+[leads]
+file = "leads.csv"
+id = "id"
+
+[outcome]
+column = "bought"
+won = ["yes"]
+"""
+
+EVERYTHING = """
+[project]
+name = "Воронка"
+timezone = "Europe/Moscow"
+language = "ru"
+max_reject_share = 0.2
+
+[leads]
+file = "leads.csv.gz"
+encoding = "cp1251"
+delimiter = ";"
+decimal = ","
+date_format = "%d.%m.%Y"
+missing = ["-", "n/a"]
+id = "ID"
+created_at = "Created"
+account = "Company"
+order = "Row"
+columns = { "Источник" = "category", "Pages" = "number", "Present customer" = "rule" }
+labels = { "Pages" = { en = "pages seen", ru = "страниц" } }
+forbidden = { "Closed reason" = "known only afterwards" }
+
+[events]
+url = "sqlite:///crm.db"
+query = "SELECT * FROM events"
+lead = "lead"
+at = "at"
+kind = "what"
+value = "amount"
+recorded_at = "seen"
+groups = { email = ["email_*", "mail"] }
+labels = { email = { en = "E-mail", ru = "Почта" } }
+ignore = ["bot"]
+windows = ["6h", "2w"]
+max_kinds = 7
+
+[stages]
+file = "stages.csv"
+lead = "lead"
+at = "at"
+stage = "stage"
+reason = "why"
+
+[accounts]
+file = "accounts.parquet"
+id = "id"
+valid_from = "since"
+columns = { "Size" = "number", "Field" = "category" }
+labels = { "Size" = { en = "people", ru = "людей" } }
+
+[outcome]
+horizon = "45d"
+won = ["won"]
+lost = ["lost", "spam"]
+won_at = "Won at"
+lost_at = "Lost at"
+observed_from = 2024-01-01T00:00:00Z
+observed_until = 2025-01-01T00:00:00+03:00
+
+[snapshots]
+ages = ["0d", "12h", "3d"]
+
+[capacity]
+leads_per_week = 40
+cost_per_call = 5.5
+value_per_win = 900
+currency = "EUR"
+
+[[rules]]
+name = "ours already"
+column = "Present customer"
+equals = ["yes", "да"]
+
+[[rules]]
+name = "asked for a price"
+column = "Источник"
+equals = ["price"]
+band = "SQL"
+
+[training]
+seed = 3
+test_share = 0.3
+calibrate_share = 0.2
+split = "random"
+tracking_uri = "http://localhost:5000"
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "leads.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refusal(folder: Path, text: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        read_settings(write(folder, text))
+    return str(caught.value)
+
+
+def test_a_small_file_is_enough_and_the_rest_has_defaults(tmp_path: Path) -> None:
+    settings = read_settings(write(tmp_path, SMALLEST))
+    assert (settings.leads.file, settings.leads.id, settings.leads.encoding) == ("leads.csv", "id", "utf-8")
+    assert settings.outcome.horizon == timedelta(days=60)
+    assert [age.days for age in settings.snapshots.ages] == [0, 1, 3, 7, 14, 30]
+    assert (settings.training.test_share, settings.training.split) == (0.2, "row_order")
+    assert settings.events is None
+    assert not settings.dated
+
+
+def test_every_section_is_read_as_it_is_written(tmp_path: Path) -> None:
+    settings = read_settings(write(tmp_path, EVERYTHING))
+    project, leads, events, stages = settings.project, settings.leads, settings.events, settings.stages
+    accounts, outcome, capacity, training = settings.accounts, settings.outcome, settings.capacity, settings.training
+    assert events is not None
+    assert stages is not None
+    assert accounts is not None
+    assert (project.name, project.timezone, project.language) == ("Воронка", "Europe/Moscow", "ru")
+    assert project.max_reject_share == 0.2
+    assert (leads.encoding, leads.delimiter, leads.decimal, leads.date_format) == ("cp1251", ";", ",", "%d.%m.%Y")
+    assert (leads.missing, leads.account, leads.order) == (("-", "n/a"), "Company", "Row")
+    assert leads.columns == {"Источник": "category", "Pages": "number", "Present customer": "rule"}
+    assert leads.labels["Pages"].ru == "страниц"
+    assert leads.forbidden == {"Closed reason": "known only afterwards"}
+    assert (events.file, events.url, events.query) == (None, "sqlite:///crm.db", "SELECT * FROM events")
+    assert (events.value, events.recorded_at, events.ignore, events.max_kinds) == ("amount", "seen", ("bot",), 7)
+    assert events.groups == {"email": ("email_*", "mail")}
+    assert events.windows == (timedelta(hours=6), timedelta(days=14))
+    assert (stages.stage, stages.reason) == ("stage", "why")
+    assert (accounts.valid_from, accounts.columns) == ("since", {"Size": "number", "Field": "category"})
+    assert (outcome.horizon, outcome.won, outcome.lost) == (timedelta(days=45), ("won",), ("lost", "spam"))
+    assert (outcome.won_at, outcome.lost_at) == ("Won at", "Lost at")
+    assert outcome.observed_from == datetime(2024, 1, 1, tzinfo=UTC)
+    assert outcome.observed_until == datetime(2024, 12, 31, 21, tzinfo=UTC)
+    assert settings.snapshots.ages == (timedelta(0), timedelta(hours=12), timedelta(days=3))
+    assert (capacity.leads_per_week, capacity.cost_per_call, capacity.value_per_win) == (40, 5.5, 900)
+    assert [(rule.name, rule.equals, rule.band) for rule in settings.rules] == [
+        ("ours already", ("yes", "да"), "disqualified"),
+        ("asked for a price", ("price",), "SQL"),
+    ]
+    assert (training.seed, training.split, training.tracking_uri) == (3, "random", "http://localhost:5000")
+    assert settings.dated
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "named", "nearest"),
+    [
+        ("[capacity]", "[capacty]", "capacty", "capacity"),
+        ("timezone =", "time_zone =", "project.time_zone", "timezone"),
+        ("created_at =", "createdat =", "leads.createdat", "created_at"),
+        ("max_kinds =", "maxkinds =", "events.maxkinds", "max_kinds"),
+        ('reason = "why"', 'reasons = "why"', "stages.reasons", "reason"),
+        ("valid_from =", "validfrom =", "accounts.validfrom", "valid_from"),
+        ("horizon =", "horison =", "outcome.horison", "horizon"),
+        ("ages =", "age =", "snapshots.age", "ages"),
+        ("cost_per_call =", "cost_call =", "capacity.cost_call", "cost_per_call"),
+        ('band = "SQL"', 'bands = "SQL"', "rules.1.bands", "band"),
+        ("test_share =", "testshare =", "training.testshare", "test_share"),
+        ('en = "pages seen", ru', 'en = "pages seen", rus = "x", ru', "leads.labels.Pages.rus", "ru"),
+    ],
+)
+def test_an_unknown_key_is_an_error_that_names_the_nearest_known_one(
+    tmp_path: Path, before: str, after: str, named: str, nearest: str
+) -> None:
+    assert EVERYTHING.count(before) >= 1
+    message = refusal(tmp_path, EVERYTHING.replace(before, after, 1))
+    assert f"unknown key {named!r}; did you mean {nearest!r}?" in message
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("[leads]", "[leads", "not valid TOML"),
+        ('id = "id"', "", "'leads.id' is missing"),
+        ('file = "leads.csv"', "", "give either file, or url and query"),
+        ('file = "leads.csv"', 'file = "leads.csv"\nurl = "sqlite://"\nquery = "x"', "give either file"),
+        ('file = "leads.csv"', 'url = "sqlite://"', "give either file"),
+        ('won = ["yes"]', "", "outcome.won is empty"),
+        ('column = "bought"', "", "nothing tells who converted"),
+        ("[outcome]", '[outcome]\nhorizon = "0"', "horizon must be longer than nothing"),
+        ("[outcome]", '[outcome]\nhorizon = "soon"', "'soon' is not a length of time; write 30m, 1h, 45d or 2w"),
+        ("[outcome]", '[outcome]\nhorizon = "-3d"', "is not a length of time"),
+        ("[leads]", '[project]\ntimezone = "Mars/Olympus"\n[leads]', "'Mars/Olympus' is unknown"),
+        ("[leads]", "[training]\ntest_share = 0.9\n[leads]", "training.test_share"),
+        ("[leads]", '[snapshots]\nages = ["1 month"]\n[leads]', "snapshots.ages.0: '1 month' is not a length"),
+        ('id = "id"', 'id = "id"\ncolumns = { a = "numbr" }', "leads.columns.a"),
+        (
+            'id = "id"',
+            'id = "id"\ncolumns = { a = "number" }\nforbidden = { a = "late" }',
+            "leads.columns and leads.forbidden both name a",
+        ),
+        ('id = "id"', 'id = "id"\ndelimiter = ", "', "leads.delimiter"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_its_place(tmp_path: Path, before: str, after: str, says: str) -> None:
+    assert SMALLEST.count(before) == 1
+    assert says in refusal(tmp_path, SMALLEST.replace(before, after))
+
+
+@pytest.mark.parametrize(
+    ("added", "says"),
+    [
+        ("windows = []", "windows"),
+        ('windows = ["0d"]', "windows must be longer than nothing"),
+        ("max_kinds = -1", "events.max_kinds"),
+    ],
+)
+def test_event_windows_and_limits_are_checked(tmp_path: Path, added: str, says: str) -> None:
+    events = f'\n[events]\nfile = "e.csv"\nlead = "l"\nat = "t"\nkind = "k"\n{added}\n'
+    assert says in refusal(tmp_path, SMALLEST + events)
+
+
+def test_snapshots_need_at_least_one_age(tmp_path: Path) -> None:
+    assert "ages" in refusal(tmp_path, SMALLEST + "\n[snapshots]\nages = []\n")
+
+
+@pytest.mark.parametrize(
+    "section", ["[outcome]\nhorizon = 45", "[outcome]\nhorizon = 45.0"], ids=["whole number", "decimal number"]
+)
+def test_a_bare_number_is_no_length_of_time(tmp_path: Path, section: str) -> None:
+    # read as seconds it would make a horizon of 45 seconds out of what meant 45 days
+    assert "horizon" in refusal(tmp_path, SMALLEST.replace("[outcome]", section))
+
+
+def test_bare_numbers_are_no_ages(tmp_path: Path) -> None:
+    assert "ages" in refusal(tmp_path, SMALLEST + "\n[snapshots]\nages = [0, 1, 3, 7]\n")
+
+
+def test_an_absurd_length_of_time_is_a_settings_error(tmp_path: Path) -> None:
+    assert "horizon" in refusal(tmp_path, SMALLEST.replace("[outcome]", '[outcome]\nhorizon = "99999999999d"'))
+
+
+@pytest.mark.parametrize("zone", ["Europe", "", "../UTC", "Europe/Moscow "])
+def test_a_zone_that_is_none_is_a_settings_error(tmp_path: Path, zone: str) -> None:
+    assert "timezone" in refusal(tmp_path, f'[project]\ntimezone = "{zone}"\n{SMALLEST}')
+
+
+def test_settings_are_frozen(tmp_path: Path) -> None:
+    settings = read_settings(write(tmp_path, EVERYTHING))
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.training.seed = 1
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.outcome = settings.outcome
+    assert settings.training.seed == 3
+
+
+def test_the_project_is_found_from_a_folder_below_it(tmp_path: Path) -> None:
+    write(tmp_path, SMALLEST)
+    below = tmp_path / "state" / "runs" / "1"
+    below.mkdir(parents=True)
+    project = find_project(below)
+    assert project.folder == tmp_path.resolve()
+    assert project.state == tmp_path.resolve() / "state"
+    assert project.settings == read_settings(tmp_path / "leads.toml")
+
+
+def test_the_nearest_project_is_taken(tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    write(tmp_path, SMALLEST)
+    write(inner, SMALLEST.replace("leads.csv", "inner.csv"))
+    assert find_project(inner).settings.leads.file == "inner.csv"
+
+
+def test_without_a_project_the_cure_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"no leads\.toml here or above\. Make one: leads init"):
+        find_project(tmp_path)
+
+
+def test_a_project_file_in_another_encoding_is_a_settings_error(tmp_path: Path) -> None:
+    path = tmp_path / "leads.toml"
+    path.write_bytes(SMALLEST.replace("bought", "купил").encode("cp1251"))
+    with pytest.raises(SettingsError, match="not valid TOML"):
+        read_settings(path)
+
+
+def test_a_project_file_that_is_not_there_is_a_storage_error(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="cannot be read"):
+        read_settings(tmp_path / "leads.toml")
+
+
+def test_the_hash_does_not_depend_on_the_order_or_the_writing_of_the_file(tmp_path: Path) -> None:
+    one = read_settings(write(tmp_path, SMALLEST)).hash
+    other = '[outcome]\nwon=["yes"]\nhorizon="8w4d"\ncolumn="bought"\n[leads]\nid="id"\n# a remark\nfile="leads.csv"'
+    assert read_settings(write(tmp_path, other.replace("8w4d", "1440h"))).hash == one
+    assert len(one) == 64
+
+
+def test_the_hash_is_the_same_in_another_process(tmp_path: Path) -> None:
+    path = write(tmp_path, EVERYTHING)
+    code = "import sys, pathlib, project.settings as s; print(s.read_settings(pathlib.Path(sys.argv[1])).hash)"
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.strip() == read_settings(path).hash
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("seed = 3", "seed = 4"),
+        ('"45d"', '"46d"'),
+        ('"6h"', '"7h"'),
+        ('"6h", "2w"', '"2w", "6h"'),
+        ('name = "ours already"', 'name = "ours"'),
+        ("known only afterwards", "known later"),
+        ("2025-01-01T00:00:00+03:00", "2025-01-01T00:00:01+03:00"),
+    ],
+)
+def test_the_hash_changes_with_any_value(tmp_path: Path, before: str, after: str) -> None:
+    assert EVERYTHING.count(before) == 1
+    one = read_settings(write(tmp_path, EVERYTHING)).hash
+    assert read_settings(write(tmp_path, EVERYTHING.replace(before, after))).hash != one
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("30m", 1_800), ("1h", 3_600), ("45d", 3_888_000), ("2w", 1_209_600), (" 7 d ", 604_800), ("0", 0), ("0d", 0)],
+)
+def test_lengths_of_time_are_read_as_people_write_them(text: str, seconds: int) -> None:
+    assert parse_duration(text).total_seconds() == seconds
+
+
+@pytest.mark.parametrize("text", ["", "d", "1", "1.5d", "-1d", "1d2h", "1D", "1y", "P1D", "1d\n1d"])
+def test_anything_else_is_no_length_of_time(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a length of time"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize("text", ["30m", "1h", "36h", "45d", "14d", "90m"])
+def test_a_length_is_written_as_it_was_read(text: str) -> None:
+    assert format_duration(parse_duration(text)) == text
+
+
+def test_a_length_in_days_has_decimals() -> None:
+    assert days_of(timedelta(hours=36)) == 1.5
+
+
+def test_every_error_has_a_documented_exit_code_of_its_own() -> None:
+    codes = {kind.__name__: kind.exit_code for kind in LeadError.__subclasses__()}
+    assert codes == {
+        "SettingsError": 2,
+        "NotEnoughDataError": 3,
+        "QualityGateError": 4,
+        "SchemaError": 5,
+        "ArtefactError": 6,
+        "LockHeldError": 7,
+        "StorageError": 8,
+    }
+    assert set(codes.values()) < set(EXIT_CODES)
+
+
+def test_at_most_five_offenders_are_named() -> None:
+    assert name_some("abcde") == "a, b, c, d, e"
+    assert name_some("abcdef") == "a, b, c, d, e and 1 more"
+    assert name_some([]) == ""

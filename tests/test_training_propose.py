@@ -1,0 +1,300 @@
+from __future__ import annotations
+
+import gzip
+import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from features.ingest import read_tables
+from project.errors import SchemaError, StorageError
+from project.settings import Project, Settings, read_settings
+from training.propose import Proposal, propose_project
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+CHANCE = random.Random(3)
+WON = [CHANCE.random() < 1 / 3 for _ in range(400)]
+
+
+def write(path: Path, *lines: str, encoding: str = "utf-8") -> Path:
+    path.write_bytes("".join(f"{line}\n" for line in lines).encode(encoding))
+    return path
+
+
+def settle(folder: Path, proposal: Proposal) -> Settings:
+    """Write the text as the command does; the settings must load and every lead must be read."""
+    (folder / "leads.toml").write_text(proposal.text, encoding="utf-8")
+    settings = read_settings(folder / "leads.toml")
+    counts = read_tables(Project(folder, settings)).counts
+    assert all(count.rejected == 0 for count in counts.values()), counts
+    return settings
+
+
+def day(number: float) -> str:
+    return (START + timedelta(days=number)).isoformat()
+
+
+def dated_world(folder: Path, *, delay: float = 10, days: int = 200) -> tuple[Path, Path]:
+    """One lead a day; every second is won after `delay` days, every tenth lost at once."""
+    leads = [f"L{n},{day(n)},{'web' if n % 3 else 'fair'},{n % 7}" for n in range(days)]
+    won = [f"L{n},Closed Won,{day(n + delay)}" for n in range(0, days, 2)]
+    lost = [f"L{n},Closed Lost,{day(n)}" for n in range(1, days, 10)]
+    stages = write(folder / "stages.csv", "lead_id,stage,entered_at", *won, *lost, f"L1,New,{day(1)}")
+    return write(folder / "leads.csv", "lead_id,created_at,source,employees", *leads), stages
+
+
+def flat_world(folder: Path, columns: dict[str, list[str]]) -> Path:
+    """400 leads with a `converted` column (a third are won, by chance) and the given columns."""
+    rows = zip((f"L{n}" for n in range(400)), ("1" if won else "0" for won in WON), *columns.values(), strict=True)
+    return write(folder / "leads.csv", ",".join(["id", "converted", *columns]), *map(",".join, rows))
+
+
+def test_a_dated_crm_is_described_whole(tmp_path: Path) -> None:
+    leads, stages = dated_world(tmp_path)
+    settings = settle(tmp_path, propose_project(tmp_path, leads=leads, stages=stages))
+    assert (settings.leads.id, settings.leads.created_at, settings.leads.file) == ("lead_id", "created_at", "leads.csv")
+    assert settings.leads.columns == {"source": "category", "employees": "number"}
+    assert (settings.stages.at, settings.stages.stage) == ("entered_at", "stage")
+    assert (settings.outcome.won, settings.outcome.lost) == (("Closed Won",), ("Closed Lost",))
+    assert (settings.outcome.horizon, settings.outcome.observed_from) == (timedelta(days=14), None)
+    assert settings.project.timezone is None
+    assert settings.snapshots.ages == tuple(timedelta(days=n) for n in (0, 1, 3, 7))
+    assert settings.capacity.leads_per_week == 1
+
+
+@pytest.mark.parametrize(
+    ("delay", "days", "should"),
+    [pytest.param(6, 200, 7, id="shortest that covers"), pytest.param(100, 150, 60, id="a third of the data at most")],
+)
+def test_the_horizon_follows_the_delays(tmp_path: Path, delay: float, days: int, should: int) -> None:
+    leads, stages = dated_world(tmp_path, delay=delay, days=days)
+    proposal = propose_project(tmp_path, leads=leads, stages=stages)
+    assert settle(tmp_path, proposal).outcome.horizon == timedelta(days=should)
+    assert f"median {delay:.1f} d" in proposal.text
+
+
+def test_outcomes_that_start_late_are_said_to(tmp_path: Path) -> None:
+    leads, _ = dated_world(tmp_path)
+    deals = write(tmp_path / "deals.csv", "lead_id,won_date", *(f"L{n},{day(n + 5)}" for n in range(80, 200)))
+    proposal = propose_project(tmp_path, leads=leads, stages=deals)
+    settings = settle(tmp_path, proposal)
+    assert settings.outcome.observed_from == START + timedelta(days=85)
+    assert settings.stages.stage is None
+    assert "every row is a win" in proposal.text
+
+
+def test_slow_sales_are_not_taken_for_a_late_record(tmp_path: Path) -> None:
+    leads, stages = dated_world(tmp_path, delay=40)
+    write(stages, *(line for line in stages.read_text().splitlines() if "Lost" not in line))
+    assert settle(tmp_path, propose_project(tmp_path, leads=leads, stages=stages)).outcome.observed_from is None
+
+
+def test_a_win_date_beside_the_lead_is_an_outcome(tmp_path: Path) -> None:
+    lines = [f"{n},{day(n)},{day(n + 3) if n % 2 else ''},{day(n + 9)}" for n in range(90)]
+    leads = write(tmp_path / "leads.csv", "Id,CreatedDate,ConvertedDate,LastModifiedDate", *lines)
+    settings = settle(tmp_path, propose_project(tmp_path, leads=leads))
+    assert settings.dated
+    assert (settings.leads.created_at, settings.outcome.won_at) == ("CreatedDate", "ConvertedDate")
+    assert set(settings.leads.forbidden) == {"LastModifiedDate"}
+
+
+def test_a_cyrillic_export_with_semicolons_is_read(tmp_path: Path) -> None:
+    lines = [
+        f"{n};{n % 27 + 1:02d}.03.2024 10:30;{'Сайт' if n % 3 else 'Выставка'};{n % 5},50;Ромашка {n % 9};не указано"
+        for n in range(120)
+    ]
+    header = 'ID лида;Дата создания;Источник;Бюджет "план";Компания;Город'
+    leads = write(tmp_path / "лиды.csv", header, *lines, encoding="cp1251")
+    steps = ["Успешно реализовано", "Закрыто и не реализовано", "Переговоры"]
+    moves = [f"{n};{steps[n % 3]};{n % 27 + 1:02d}.04.2024 9:05;слишком дорого" for n in range(120)]
+    stages = write(tmp_path / "этапы.csv", "ID лида;Этап;Дата изменения;Причина", *moves, encoding="cp1251")
+    settings = settle(tmp_path, propose_project(tmp_path, leads=leads, stages=stages))
+    found = settings.leads
+    assert (found.encoding, found.decimal, found.date_format) == ("cp1251", ",", "%d.%m.%Y %H:%M")
+    assert (found.id, found.created_at, found.account) == ("ID лида", "Дата создания", "Компания")
+    assert settings.leads.columns == {"Источник": "category", 'Бюджет "план"': "number"}
+    assert settings.leads.forbidden == {"Город": "always empty"}
+    assert settings.leads.missing == ("не указано",)
+    assert (settings.outcome.won, settings.outcome.lost) == ((steps[0],), (steps[1],))
+    assert settings.stages.reason == "Причина"
+    assert (settings.project.timezone, settings.project.language) == ("UTC", "ru")
+
+
+def test_odd_headers_survive(tmp_path: Path) -> None:
+    odd = ['"quoted"', "back\\slash", "🙂 mood", "a.b]c", "x = 1 # no", "tab\there"]
+    header = ",".join(['"' + name.replace('"', '""') + '"' for name in ["id", "won", *odd]])
+    rows = [f"L{n},{'yes' if n % 2 else 'no'},{','.join([f'v{n % 4}'] * len(odd))}" for n in range(40)]
+    settings = settle(tmp_path, propose_project(tmp_path, leads=write(tmp_path / "leads.csv", header, *rows)))
+    assert list(settings.leads.columns) == odd
+
+
+def test_a_file_without_dates_is_ordered_by_its_number(tmp_path: Path) -> None:
+    numbers = [str(9_000 - n) for n in range(400)]
+    leads = flat_world(tmp_path, {"Lead Number": numbers, "source": ["a" if n % 5 else "b" for n in range(400)]})
+    settings = settle(tmp_path, propose_project(tmp_path, leads=leads))
+    assert (settings.leads.created_at, settings.leads.order) == (None, "Lead Number")
+    assert (settings.outcome.column, settings.outcome.won) == ("converted", ("1",))
+
+
+def test_evidence_forbids_what_tells_the_outcome(tmp_path: Path) -> None:
+    chance = random.Random(4)
+    columns = {
+        "verdict": ["hot" if w == (chance.random() < 0.97) else "cold" for w in WON],
+        "minutes": [str(round(chance.gauss(60 if w else 10, 10), 1)) for w in WON],
+        "budget": ["12" if chance.random() < (0.9 if w else 0.3) else "" for w in WON],
+        "hint": ["a" if chance.random() < (0.6 if w else 0.4) else "b" for w in WON],
+        "size": [str(chance.randrange(500)) for _ in WON],
+    }
+    settings = settle(tmp_path, propose_project(tmp_path, leads=flat_world(tmp_path, columns)))
+    assert settings.leads.columns == {"hint": "category", "size": "number"}
+    assert "alone it tells the outcome (AUC 0.9" in settings.leads.forbidden["verdict"]
+    assert "alone it tells the outcome" in settings.leads.forbidden["minutes"]
+    assert "whether it is filled tells the outcome" in settings.leads.forbidden["budget"]
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "should"),
+    [
+        pytest.param("E-mail", [f"a{n}@b.c" for n in range(400)], "identity", id="addresses"),
+        pytest.param("phone", [str(79_000_000 + n) for n in range(400)], "identity", id="phones"),
+        pytest.param("remark", [f"said {n}" for n in range(400)], "free text", id="free text"),
+        pytest.param("external_uuid", [f"{n:08x}" for n in range(400)], "an identifier", id="another id"),
+        pytest.param("Do Not Email", ["yes", "no"] * 200, "category", id="a flag about mail"),
+        pytest.param("campaign name", [f"c{n % 30}" for n in range(400)], "category", id="campaigns"),
+        pytest.param("Lead Stage", ["a", "b"] * 200, "after the outcome", id="a stage"),
+        pytest.param("статус", ["a", "b"] * 200, "after the outcome", id="a Russian status"),
+        pytest.param("marital_status", ["a", "b"] * 200, "category", id="not every status"),
+        pytest.param("region", ["EU"] * 400, "always the same value", id="constant"),
+        pytest.param("birthday", [f"19{n % 9 + 91}-05-01" for n in range(400)], "a time", id="another date"),
+        pytest.param("spam_check", ["pass"] * 390 + ["fail"] * 10, "rule", id="a flag for rules"),
+        pytest.param("owner_id", [str(n % 12) for n in range(400)], "category", id="a code is no number"),
+    ],
+)
+def test_each_column_is_judged(tmp_path: Path, header: str, cells: list[str], should: str) -> None:
+    leads = settle(tmp_path, propose_project(tmp_path, leads=flat_world(tmp_path, {header: cells}))).leads
+    assert should in {**leads.columns, **leads.forbidden}[header]
+
+
+def test_a_flag_becomes_the_example_of_a_rule(tmp_path: Path) -> None:
+    text = propose_project(tmp_path, leads=flat_world(tmp_path, {"is_test": ["no"] * 399 + ["yes"]})).text
+    assert '# [[rules]]\n# name = "is_test"\n# column = "is_test"\n# equals = ["yes"]' in text
+
+
+def test_events_are_joined_by_their_values_not_by_running_numbers(tmp_path: Path) -> None:
+    lines = [f"{n},{day(n)},{day(n + 2) if n % 2 else ''}" for n in range(1, 91)]
+    leads = write(tmp_path / "leads.csv", "id,created_at,won_at", *lines)
+    kinds = ["opened", "clicked", "called"]
+    rows = [f"{n},{n % 60 + 1},{day(n)},{kinds[n % 3]},{n * 1.5},{day(n + 0.5)}" for n in range(1, 301)]
+    header = "id,lead_id,occurred_at,activity_type,duration,ingested_at"
+    with gzip.open(tmp_path / "events.csv.gz", "wt") as file:
+        file.write("\n".join([header, *rows]) + "\n")
+    settings = settle(tmp_path, propose_project(tmp_path, leads=leads, events=tmp_path / "events.csv.gz"))
+    found = settings.events.model_dump(include={"lead", "at", "kind", "value", "recorded_at"})
+    assert list(found.values()) == ["lead_id", "occurred_at", "activity_type", "duration", "ingested_at"]
+    assert settings.outcome.won_at == "won_at"
+
+
+def test_accounts_are_found_by_the_leads_that_name_them(tmp_path: Path) -> None:
+    lines = [f"L{n},{day(n)},{day(n + 2) if n % 2 else ''},C{n % 20}" for n in range(90)]
+    leads = write(tmp_path / "leads.csv", "lead_id,created,won_at,company_id", *lines)
+    rows = [f"C{n},{day(0)},{'retail' if n % 2 else 'steel'},{n * 10},Firm {n},yes" for n in range(25)]
+    accounts = write(tmp_path / "accounts.csv", "id,valid_from,industry,staff,name,spam", *rows)
+    settings = settle(tmp_path, propose_project(tmp_path, leads=leads, accounts=accounts))
+    assert settings.leads.account == "company_id"
+    assert (settings.accounts.id, settings.accounts.valid_from) == ("id", "valid_from")
+    assert settings.accounts.columns == {"industry": "category", "staff": "number"}
+
+
+def test_leads_lost_within_the_hour_are_looked_at_later(tmp_path: Path) -> None:
+    leads, stages = dated_world(tmp_path)
+    lines = [f"L{n},Closed Lost,{day(n + 0.001)}" for n in range(1, 200, 2)]
+    events = write(tmp_path / "events.csv", "lead_id,at,kind", *(f"L{n},{day(n)},{'ab'[n % 2]}" for n in range(200)))
+    stages = write(stages, *stages.read_text().splitlines(), *lines)
+    settings = settle(tmp_path, propose_project(tmp_path, leads=leads, stages=stages, events=events))
+    assert settings.snapshots.ages[0] == timedelta(hours=1)
+
+
+def test_parquet_and_files_outside_the_folder(tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    folder, elsewhere = tmp_path / "project", tmp_path / "elsewhere.parquet"
+    folder.mkdir()
+    table = {
+        "lead_id": list(range(60)),
+        "created_at": [START + timedelta(days=n) for n in range(60)],
+        "is_converted": [n % 2 == 0 for n in range(60)],
+        "source": ["a", "b", None] * 20,
+        "nested": [[1, 2]] * 60,
+    }
+    parquet.write_table(pa.table(table), elsewhere)
+    settings = settle(folder, propose_project(folder, leads=elsewhere))
+    assert settings.leads.file == elsewhere.as_posix()
+    assert (settings.outcome.column, settings.outcome.won) == ("is_converted", ("true",))
+    assert settings.leads.columns == {"source": "category"}
+
+
+def test_stages_without_a_recognisable_win_are_left_to_the_user(tmp_path: Path) -> None:
+    leads, _ = dated_world(tmp_path)
+    stages = write(tmp_path / "s.csv", "lead_id,stage,at", *(f"L{n},step {n % 3},{day(n + 1)}" for n in range(200)))
+    proposal = propose_project(tmp_path, leads=leads, stages=stages)
+    (tmp_path / "leads.toml").write_text(proposal.text, encoding="utf-8")
+    assert read_settings(tmp_path / "leads.toml").outcome.won == ("?",)
+    assert any("write here which one" in note for note in proposal.notes)
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        pytest.param(["name,won", "a,1", "a,0", "b,0"], "no id column.*'name'", id="no id"),
+        pytest.param(["id,size", "a,1", "b,0", "c,0"], "tells who converted", id="no outcome"),
+        pytest.param(["id,won"], "no rows", id="no rows"),
+    ],
+)
+def test_what_cannot_be_guessed_is_said(tmp_path: Path, lines: list[str], says: str) -> None:
+    with pytest.raises(SchemaError, match=says):
+        propose_project(tmp_path, leads=write(tmp_path / "leads.csv", *lines))
+
+
+def test_a_file_of_other_leads_or_of_nobody_is_refused(tmp_path: Path) -> None:
+    leads, _ = dated_world(tmp_path)
+    stages = write(tmp_path / "other.csv", "lead_id,stage,at", f"X1,won,{day(1)}", f"X2,lost,{day(2)}")
+    with pytest.raises(SchemaError, match=r"other\.csv: no column holds the ids of the leads"):
+        propose_project(tmp_path, leads=leads, stages=stages)
+    with pytest.raises(StorageError, match=r"nowhere\.csv: there is no such file"):
+        propose_project(tmp_path, leads=tmp_path / "nowhere.csv")
+
+
+@pytest.mark.real
+def test_real_bpic2012(tmp_path: Path, real_data: Path) -> None:
+    data = real_data / "bpic2012"
+    files = {"events": data / "events.csv.gz", "stages": data / "outcomes.csv"}
+    settings = settle(tmp_path, propose_project(tmp_path, leads=data / "leads.csv", **files))
+    assert settings.outcome.horizon == timedelta(days=45)
+    assert (settings.outcome.won, settings.outcome.observed_from) == (("converted",), None)
+    assert set(settings.outcome.lost) == {"lost_declined", "lost_cancelled"}
+    assert settings.snapshots.ages[:2] == (timedelta(hours=1), timedelta(days=1))
+    assert (settings.events.kind, settings.events.at) == ("event_type", "event_at")
+    assert settings.leads.columns == {"amount_req": "number"}
+
+
+@pytest.mark.real
+def test_real_olist(tmp_path: Path, real_data: Path) -> None:
+    deals, leads = sorted((real_data / "olist_funnel").glob("*.csv"))
+    settings = settle(tmp_path, propose_project(tmp_path, leads=leads, stages=deals))
+    assert (settings.leads.id, settings.leads.created_at) == ("mql_id", "first_contact_date")
+    assert (settings.stages.lead, settings.stages.at, settings.stages.stage) == ("mql_id", "won_date", None)
+    assert settings.outcome.observed_from == datetime(2017, 12, 5, tzinfo=UTC)
+    assert settings.project.timezone == "UTC"
+    assert settings.leads.columns == {"landing_page_id": "category", "origin": "category"}
+
+
+@pytest.mark.real
+def test_real_xeducation(tmp_path: Path, real_data: Path) -> None:
+    settings = settle(tmp_path, propose_project(tmp_path, leads=real_data / "xeducation" / "Leads.csv"))
+    assert (settings.leads.id, settings.leads.order) == ("Prospect ID", "Lead Number")
+    assert (settings.outcome.column, settings.outcome.won) == ("Converted", ("1",))
+    assert settings.leads.missing == ("Select",)
+    assert {"Tags", "Lead Quality", "Last Activity", "Last Notable Activity"} <= set(settings.leads.forbidden)
+    assert {"Lead Source", "Do Not Email", "Lead Origin"} <= set(settings.leads.columns)
