@@ -26,7 +26,7 @@ __all__ = ["Cell", "CellKind", "CellReader"]
 
 CellKind = Literal["id", "time", "text", "number", "amount"]
 
-_ZONE_AT_END = r"(Z|z|[+-]\d{2}(:?\d{2})?|UTC)$"
+_ZONE_AT_END = r":\d{2}([.,]\d+)?\s*(Z|z|UTC|[+-]\d{2}(:?\d{2})?)$"
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ def connect(*, memory_limit: str = "8GB", spill_folder: Path | None = None) -> d
 
     connection = duckdb.connect(":memory:")
     connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET enable_progress_bar = false")
     connection.execute(f"SET memory_limit = {quote(memory_limit)}")
     if spill_folder is not None:
         connection.execute(f"SET temp_directory = {quote(str(spill_folder))}")

@@ -80,7 +80,7 @@ class StorageError(LeadError):
 
 EXIT_CODES: dict[int, str] = {
     0: "done",
-    1: "done, but more rows were rejected than `sources.max_reject_share` allows",
+    1: "done, but more rows were rejected than `project.max_reject_share` allows",
     2: "usage or settings",
     3: "not enough data",
     4: "quality or leakage gate",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -114,6 +115,15 @@ def save_small(kind: str, folder: Path) -> tuple[LeadModel, Path]:
     facts = {"project": "Воронка", "headline": "invented leads", "share": 0.0123456789012345}
     saved = save_model(model, folder, canary=make_canary(model, make_frame(4, seed=5)), facts=facts)
     return saved, folder / saved.model_id
+
+
+def mark(folder: Path, place: Path) -> Path:
+    """Make a folder of marks that says of a model's trees: parsed on this machine. No child process is started then."""
+    marks = place / "marks"
+    marks.mkdir(exist_ok=True)
+    for path in folder.glob("estimator.txt"):
+        (marks / hashlib.sha256(path.read_bytes()).hexdigest()).touch()
+    return marks
 
 
 def reseal(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:

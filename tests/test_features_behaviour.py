@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
-from worlds import ask, csv_text, days, iso, lines, make_tables, utc
 
 from features.catalogue import Catalogue, Feature, Statistic, Subject, build_catalogue
 from features.engine import build_features, read_lead_columns
 from features.tables import Tables
 from project.errors import SchemaError
 from project.settings import find_project
+from worlds import ask, csv_text, days, iso, lines, make_tables, utc
 
 TICK = timedelta(microseconds=1)
 WINDOWS = {"6h": 21_600, "1d": 86_400, "7d": 604_800, "30d": 2_592_000, "90d": 7_776_000}

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from worlds import ask, lines, make_project, utc
 
 from features.catalogue import Catalogue, build_catalogue
 from features.engine import build_features
@@ -12,6 +11,7 @@ from features.ingest import read_tables
 from features.tables import Tables
 from features.words import describe_window_en, describe_window_ru, slug
 from project.duration import parse_duration
+from worlds import ask, lines, make_project, utc
 
 TOML = """
 [leads]

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
-from worlds import BASIC_TOML, csv_text, lines, make_project, make_tables, rows_of, utc
 
 from features.catalogue import build_catalogue
 from features.engine import build_features
@@ -24,6 +23,7 @@ from features.tables import Tables
 from project.errors import LeadError, NotEnoughDataError, SchemaError, SettingsError
 from project.settings import Project, Settings
 from training.labels import label_snapshots
+from worlds import BASIC_TOML, csv_text, lines, make_project, make_tables, rows_of, utc
 
 FLAT = """
 [leads]
@@ -298,6 +298,12 @@ def test_what_is_no_usable_time_is_set_aside(tmp_path: Path, cell: str, zone: st
     assert rows_of(tables, "SELECT lead_id FROM leads ORDER BY position") == [("1",), ("3",)]
     assert rejects(tmp_path)[1][0] == "3"
     assert rejects(tmp_path)[1][1].startswith("created: ")
+
+
+@pytest.mark.parametrize("zone", ["localtime", "right/UTC"])
+def test_a_zone_that_only_some_libraries_know_is_a_named_error(tmp_path: Path, zone: str) -> None:
+    with pytest.raises(LeadError, match="timezone"):
+        dated(tmp_path, "1,2024-05-01 09:00:00", toml=f'[project]\ntimezone = "{zone}"\n{BASIC_TOML}')
 
 
 def test_the_zone_of_the_machine_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -593,7 +599,7 @@ def test_odd_headers_and_settings_are_only_words(tmp_path: Path) -> None:
 
 # anything at all in a file
 
-EXAMPLES = 40
+EXAMPLES = 30
 TRIMMED = " \t\r\n\u00a0"
 ANYTHING = st.text(max_size=6)
 TRICKY = st.text(alphabet=" ,;|\t\n\r\"'\\\u00a0\ufeff\x00%{}7aёя💥", max_size=6)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from worlds import BASIC_TOML, days, lines, make_tables, utc
 
 from features.snapshots import build_open_snapshots, build_training_snapshots, default_as_of
 from features.tables import Tables
+from worlds import BASIC_TOML, days, lines, make_tables, utc
 
 WIDE = BASIC_TOML + "observed_from = 2024-01-01T00:00:00Z\nobserved_until = 2025-01-01T00:00:00Z\n"
 LEADS = "id,created\n1,2024-05-01T12:00:00Z\n"

@@ -12,11 +12,11 @@ import duckdb
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
-from worlds import csv_text, lines
 
 from features.sources import Source, open_source, read_header
 from project.errors import LeadError, SchemaError, SettingsError, StorageError
 from project.settings import SourceSettings
+from worlds import csv_text, lines
 
 
 def write(folder: Path, content: str | bytes, name: str = "t.csv") -> str:

@@ -18,9 +18,10 @@ import pytest
 from conftest import run_leads
 from serving.score import COLUMNS
 
-METRICS = {
-    "n", "positives", "base_rate", "log_loss", "brier", "auc", "lift_at_10", "calibration_slope", "calibration_intercept"
-}  # fmt: skip
+METRICS = set(
+    "n positives base_rate log_loss brier auc lift_at_10 calibration_slope calibration_intercept".split()  # noqa: SIM905
+)
+COMMANDS = ("init", "check", "train", "score", "explain", "info", "promote", "rollback", "demo")
 FIXED = ("--scored-at", "2026-01-02T00:00:00Z")
 
 
@@ -48,7 +49,7 @@ def test_help_answers_fast_because_it_imports_nothing_heavy() -> None:
         "pydantic",
     }
     assert not loaded & heavy
-    for command in ("init", "check", "train", "score", "explain", "info", "promote", "rollback", "demo"):
+    for command in COMMANDS:
         assert command in ran.stdout
 
 

@@ -85,9 +85,8 @@ def test_letter_case_and_outer_blanks_in_the_rule_itself_do_not_matter_either() 
 
 @pytest.mark.parametrize("cell", [None, float("nan"), "", "customers", "custo mer", "new"])
 def test_a_missing_or_other_value_fits_no_rule(cell: object) -> None:
-    policy = BandPolicy(
-        0.3, 0.1, rules=(CUSTOMER, Rule("odd words", "status", ("nan", "None", "<NA>"), "disqualified"))
-    )
+    odd = Rule("odd words", "status", ("nan", "None", "<NA>"), "disqualified")
+    policy = BandPolicy(0.3, 0.1, rules=(CUSTOMER, odd))
     assert assign_all(policy, [0.5], [cell])[0] == ["SQL"]
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from small_models import COLUMNS, KINDS, POLICY, make_data, make_frame, small_model
 
 from models.artefact import load_model, save_model
 from models.columns import ModelColumn, encode_frame, find_flags
 from models.lead_model import LeadModel
 from project.errors import SchemaError
+from small_models import COLUMNS, KINDS, POLICY, make_data, make_frame, mark, small_model
 from training.fit import FitData, fit_boosted, fit_logistic
 
 SOURCE = ModelColumn("source", "category", "Source", "Источник", frequent=("web", "ads"), rare=("fax", "tv"))
@@ -113,7 +113,8 @@ def test_odd_column_names_and_levels_survive_fit_save_and_load(kind: str, tmp_pa
     frame = frame.rename(columns=names)
 
     saved = save_model(model, tmp_path, canary={"expected": []}, facts={})
-    loaded = load_model(tmp_path / saved.model_id)
+    folder = tmp_path / saved.model_id
+    loaded = load_model(folder, verified=mark(folder, tmp_path))
 
     assert loaded.columns == columns
     np.testing.assert_array_equal(loaded.probability(frame), model.probability(frame))

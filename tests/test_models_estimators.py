@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_models import COLUMNS, KINDS, make_data, make_frame, small_model
 
 from models.columns import encode_frame
 from models.estimators import BaseRate, LinearTerm, Logistic
+from small_models import COLUMNS, KINDS, make_data, make_frame, small_model
 from training.fit import FitData, fit_boosted, fit_logistic
 
 FITTED = ("logistic", "lightgbm")

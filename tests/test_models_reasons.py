@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from small_models import COLUMNS, POLICY, small_model
 
 from models.columns import ModelColumn
 from models.estimators import LinearTerm, Logistic
 from models.lead_model import LeadModel
 from models.reasons import Language, find_reasons, reason_columns, say_value
+from small_models import COLUMNS, POLICY, small_model
 
 NUMBER = ModelColumn("n", "number", "Number", "Число", "never", "ни разу")
 WEEKDAY = COLUMNS[4]

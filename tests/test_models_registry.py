@@ -34,7 +34,7 @@ def test_an_alias_leads_to_the_folder_of_its_model(state: Path) -> None:
 
 
 def test_every_move_leaves_a_line_and_earlier_lines_stay(state: Path) -> None:
-    move_alias(state, "champion", "model-a", expected=None, why="первая «модель»", now=MONDAY)
+    move_alias(state, "champion", "model-a", expected=None, why="первый «лид»", now=MONDAY)
     first = (state / "promotions.jsonl").read_bytes()
     move_alias(state, "champion", "model-b", expected="model-a", why="better", now=TUESDAY)
     assert (state / "promotions.jsonl").read_bytes().startswith(first)
@@ -45,13 +45,13 @@ def test_every_move_leaves_a_line_and_earlier_lines_stay(state: Path) -> None:
             "alias": "champion",
             "from": None,
             "to": "model-a",
-            "why": "первая «модель»",
+            "why": "первый «лид»",
         },
         {"at": "2025-03-04T09:00:00+00:00", "alias": "champion", "from": "model-a", "to": "model-b", "why": "better"},
     ]
     assert [json.loads(line) for line in lines] == expected
     assert read_moves(state) == expected
-    assert "первая" in lines[0]
+    assert "первый" in lines[0]
 
 
 def test_moving_one_alias_leaves_the_other(state: Path) -> None:

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from small_models import COLUMNS, make_converted, make_data, make_frame
 
 from models.calibration import AffineCalibrator
 from models.columns import ModelColumn
 from models.estimators import BaseRate, Estimator, Logistic
+from small_models import COLUMNS, make_converted, make_data, make_frame
 from training.contenders import Contender, choose_contender, fit_contenders
 from training.fit import FitData, boosting_parameters, fit_boosted, fit_logistic
 

@@ -4,11 +4,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from worlds import BASIC_TOML, days, lines, make_tables
 
 from features.snapshots import build_training_snapshots
 from features.tables import Tables
 from training.labels import Labelled, label_snapshots
+from worlds import BASIC_TOML, days, lines, make_tables
 
 WIDE = BASIC_TOML + "observed_from = 2024-01-01T00:00:00Z\nobserved_until = 2024-08-01T00:00:00Z\n"
 HORIZON = days(10)

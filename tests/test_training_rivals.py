@@ -65,12 +65,9 @@ def test_counts_are_those_of_the_rows_and_start_at_a_tenth() -> None:
     )
     model = fit_odoo_naive_bayes(frame, np.array([True, False, False, True, False]))
     assert (model.won, model.lost) == (2.1, 3.1)
-    assert {
-        field: {value: pytest.approx(n) for value, n in table.items()} for field, table in model.counts.items()
-    } == {
-        "country": {"RU": (1.1, 1.1), "DE": (0.1, 2.1)},
-        "source": {"web": (1.1, 0.1), "ads": (0.1, 1.1)},
-    }
+    assert set(model.counts) == {"country", "source"}
+    assert model.counts["country"] == {"RU": (1.1, 1.1), "DE": (0.1, 2.1)}
+    assert model.counts["source"] == {"web": (1.1, 0.1), "ads": (0.1, 1.1)}
 
 
 def test_a_field_that_is_always_missing_says_nothing() -> None:

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import days
 
 from project.errors import NotEnoughDataError
 from project.settings import TrainingSettings
 from training.split import PERIODS, Split, split_examples
+from worlds import days
 
 START = datetime(2023, 1, 1)
 SHORT = "The history is short"

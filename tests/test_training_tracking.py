@@ -72,7 +72,7 @@ def test_the_champion_alias_loads_and_answers_like_the_artefact(demo: Path, mlfl
 
     loaded = mlflow.pyfunc.load_model("models:/demo@champion")
     frame, expected = _canary_frame(demo)
-    answers = loaded.predict(frame.astype({name: "object" for name in frame.select_dtypes("str").columns}))
+    answers = loaded.predict(frame.astype(dict.fromkeys(frame.select_dtypes("str").columns, "object")))
     assert answers["probability"].tolist() == expected
     assert set(answers["band"]) <= {"SQL", "MQL", "nurture"}
 

@@ -5,13 +5,10 @@ Text is laid out for a wide font; the page may show it in any narrower one.
 
 from __future__ import annotations
 
-import io
 import textwrap
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import wraps
-from typing import TYPE_CHECKING, Concatenate, ParamSpec
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +16,9 @@ from numpy.typing import NDArray
 from models.columns import ModelColumn, encode_frame
 from training.evaluate import cumulative_gains, reliability_table
 from training.evidence import BASE, Evidence
+from training.svg import DARK as _DARK
+from training.svg import GREY as _GREY
+from training.svg import as_svg
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CONTENDER_NAMES", "build_figures"]
 
-Inputs = ParamSpec("Inputs")
 Vector = NDArray[np.float64]
 
 CONTENDER_NAMES: Mapping[str, str] = {
@@ -37,7 +36,7 @@ CONTENDER_NAMES: Mapping[str, str] = {
     "lightgbm": "LightGBM",
     "odoo_naive_bayes": "Odoo naive Bayes",
 }
-_BLUE, _ORANGE, _GREY, _DARK = "#0072b2", "#b84e00", "#666666", "#222222"
+_BLUE, _ORANGE = "#0072b2", "#b84e00"
 _PERIOD_TINTS = {"fit": "#e3eef6", "calibrate": "#fdeccd", "test": "#dff1e7"}
 _MOST_ROWS, _MOST_LEVELS, _MOST_TICKS = 10, 12, 6
 
@@ -63,39 +62,7 @@ def build_figures(evidence: Evidence) -> dict[str, str]:
     return drawn | {f"dependence_{n}": dependence_figure(evidence, column) for n, (column, _) in enumerate(leading, 1)}
 
 
-def _as_svg(draw: Callable[Concatenate[Figure, Inputs], None]) -> Callable[Inputs, str]:
-    """Turn what draws on a figure into a function from values to SVG text."""
-
-    @wraps(draw)
-    def paint(*inputs: Inputs.args, **named: Inputs.kwargs) -> str:
-        from matplotlib.figure import Figure
-
-        with _settled():
-            figure = Figure(figsize=(5.0, 3.4), layout="constrained")
-            draw(figure, *inputs, **named)
-            page = io.StringIO()
-            figure.savefig(page, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-        return page.getvalue()
-
-    return paint
-
-
-@contextmanager
-def _settled() -> Iterator[None]:
-    import matplotlib as mpl
-
-    words = {"font.family": ["DejaVu Sans"], "font.size": 11, "text.parse_math": False, "axes.labelcolor": _DARK}
-    lines = {"axes.edgecolor": _GREY, "axes.spines.right": False, "axes.spines.top": False, "date.converter": "concise"}
-    svg = {"svg.fonttype": "none", "svg.hashsalt": "leads", "savefig.dpi": 180}
-    with mpl.rc_context({**words, **lines, **svg}), warnings.catch_warnings():  # type: ignore[dict-item]
-        # The browser draws the words with fonts of its own; matplotlib's need not know every letter.
-        warnings.filterwarnings("ignore", message=r"(?s)Glyph .* missing from", category=UserWarning)
-        # shap 0.51 still calls Colormap.set_bad and its like, which matplotlib 3.11 is about to deprecate.
-        warnings.filterwarnings("ignore", message=r"The set_\w+ function", category=PendingDeprecationWarning)
-        yield
-
-
-@_as_svg
+@as_svg
 def base_rate_figure(figure: Figure, evidence: Evidence) -> None:
     """Draw the share that converted by month with its interval, over the number of leads; needs dates."""
     rows = evidence.base_rate_by_month
@@ -128,7 +95,7 @@ def _shade_periods(axes: Axes, evidence: Evidence) -> None:
             axes.annotate(period.name, place, xycoords=("data", "axes fraction"), ha="center")
 
 
-@_as_svg
+@as_svg
 def comparison_figure(figure: Figure, evidence: Evidence) -> None:
     """Draw each contender's log loss minus the base rate's, with its interval."""
     rivals = [judged for name, judged in evidence.judged.items() if name != BASE]
@@ -148,7 +115,7 @@ def comparison_figure(figure: Figure, evidence: Evidence) -> None:
     axes.set_ylim(len(rivals) - 0.4, -0.75)
 
 
-@_as_svg
+@as_svg
 def reliability_figure(figure: Figure, evidence: Evidence) -> None:
     """Draw said against seen in ten bins of equal size, before and after calibration, over a histogram."""
     figure.set_figheight(4.4)
@@ -170,7 +137,7 @@ def reliability_figure(figure: Figure, evidence: Evidence) -> None:
     _write_percent(upper.yaxis, lower.xaxis)
 
 
-@_as_svg
+@as_svg
 def gains_figure(figure: Figure, evidence: Evidence) -> None:
     """Draw the share of conversions that the top of the list holds, with the SQL band's share marked."""
     leads = np.linspace(0, 1, 401)
@@ -188,7 +155,7 @@ def gains_figure(figure: Figure, evidence: Evidence) -> None:
     _write_percent(axes.xaxis, axes.yaxis)
 
 
-@_as_svg
+@as_svg
 def beeswarm_figure(figure: Figure, evidence: Evidence) -> None:
     """Draw the contributions of the leading features, a dot a snapshot; some feature must contribute."""
     import shap
@@ -233,7 +200,7 @@ def _colour_values(sample: pd.DataFrame, columns: Sequence[ModelColumn]) -> pd.D
     return frame.astype(dict.fromkeys(grey, "object"))
 
 
-@_as_svg
+@as_svg
 def dependence_figure(figure: Figure, evidence: Evidence, column: ModelColumn) -> None:
     """Draw value against contribution, a dot a snapshot; of a category the mean contribution of each level."""
     draw = _draw_levels if column.kind == "category" else _draw_values

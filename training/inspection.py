@@ -33,8 +33,7 @@ __all__ = [
 ]
 
 NEARLY = 0.95
-_MOST_ROWS = 300_000
-_SAMPLE, _FEW_LEVELS, _OVERLAP = 2_000, 200, 0.05
+_MOST_ROWS, _SAMPLE, _FEW_LEVELS, _OVERLAP = 300_000, 2_000, 200, 0.05
 _PARQUET = {".parquet", ".pq"}
 _MISSING = ("Select", "N/A", "n/a", "NULL", "null", "-", "—", "не указано", "Не указано")
 _DATE_FORMATS = tuple(
@@ -155,12 +154,15 @@ def read_column(file: InspectedFile, header: str, kind: Literal["text", "number"
     """Return a column as str, float64, or datetime64[us] in UTC (a time without a zone is taken as UTC) without one."""
     import pyarrow as pa
 
-    forms = {"text": "cell", "number": _number_of("cell", file.source), "time": _time_of("cell", file.source)}
-    dtype = {"text": "str", "number": "float64", "time": "datetime64[us]"}[kind]
+    cells = file.cells.column(list(file.columns).index(header))
+    if kind == "text":
+        texts: pd.Series = cells.to_pandas().astype("str")
+        return texts
+    expression = (_number_of if kind == "number" else _time_of)("cell", file.source)
     with connect() as connection:
-        connection.register("texts", pa.table({"cell": file.cells.column(list(file.columns).index(header))}))
-        values: pd.Series = connection.sql(f"SELECT {forms[kind]} AS value FROM texts").df()["value"].astype(dtype)
-        return values
+        connection.register("texts", pa.table({"cell": cells}))
+        values: pd.Series = connection.sql(f"SELECT {expression} AS value FROM texts").df()["value"]
+        return values.astype("float64") if kind == "number" else values.astype("datetime64[us]")
 
 
 def need_column(file: InspectedFile, header: str | None, what: str) -> str:
@@ -241,15 +243,15 @@ def _guess_date_format(sample: Sequence[Sequence[str]]) -> str | None:
     if any(_share(cells, r"\d{4}[-/]\d\d[-/]\d\d.*") >= NEARLY for cells in sample):
         return None
     dated = [cells for cells in sample if _share(cells, r"\d{1,2}([./-])\d{1,2}\1\d{2,4}.*") >= NEARLY]
-    fits = {form: sum(_reads(cells, form) for cells in dated) for form in _DATE_FORMATS}
+    counts = ", ".join(f"count(try_strptime(cell, {quote(form)}))" for form in _DATE_FORMATS)
+    query = f"SELECT {counts} FROM (SELECT unnest(?::VARCHAR[]) AS cell)"
+    fits = dict.fromkeys(_DATE_FORMATS, 0)
+    with connect() as connection:
+        for cells in dated:
+            read = connection.execute(query, [list(cells)]).fetchall()[0]
+            fits = {form: fits[form] + (n >= NEARLY * len(cells)) for form, n in zip(fits, read, strict=True)}
     best = max(fits, key=lambda form: fits[form])
     return best if fits[best] else None
-
-
-def _reads(cells: Sequence[str], form: str) -> bool:
-    with connect() as connection:
-        count = f"SELECT count(try_strptime(cell, {quote(form)})) FROM (SELECT unnest(?::VARCHAR[]) AS cell)"
-        return int(connection.execute(count, [list(cells)]).fetchall()[0][0]) >= NEARLY * len(cells)
 
 
 def _clean(table: pa.Table, source: SourceSettings) -> tuple[pa.Table, SourceSettings]:

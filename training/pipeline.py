@@ -23,6 +23,7 @@ from training.bands import choose_policy, describe_bands, make_rules
 from training.canary import build_canary_frame, invent_canary
 from training.columns import learn_columns
 from training.contenders import Contender, choose_contender, fit_contenders
+from training.evaluate import Metrics
 from training.evidence import BASE, Evidence, judge, rate_by_age, rate_by_month
 from training.examples import Examples, build_examples
 from training.fit import FitData
@@ -126,6 +127,7 @@ def _gather(
     sample = test[np.random.default_rng(seed).permutation(len(test))[:_SAMPLE_ROWS]]
     if not skill:
         warnings = ["No skill: probabilities are no better than quoting the base rate.", *warnings]
+    warnings = [*warnings, *_compare_with_hindsight(judged[name].metrics)]
     return Evidence(
         project=project.settings.project.name,
         chosen=name,
@@ -147,6 +149,18 @@ def _gather(
         immature_leads=examples.immature_leads,
         warnings=warnings,
     )
+
+
+def _compare_with_hindsight(metrics: Metrics) -> list[str]:
+    """Warn if the base rate moved so far that its value in hindsight would have beaten the model."""
+    rate = metrics.base_rate
+    hindsight = -(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))
+    if metrics.log_loss < hindsight:
+        return []
+    return [
+        f"The base rate moved to {rate:.1%} in the test period. Known in hindsight it would have had a log loss of "
+        f"{hindsight:.4f}, better than the model's {metrics.log_loss:.4f}: ranks are useful, levels are off."
+    ]
 
 
 def _ask_odoo(examples: Examples, test: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -23,6 +23,7 @@ from scipy.special import expit, ndtr
 
 from project.errors import SettingsError
 from project.files import write_atomically
+from training import simulate_people as people
 from training import simulate_words as words
 from training.simulate_words import SIMULATED_LABELS, Codes, Floats, Kind
 
@@ -117,8 +118,8 @@ def simulate_crm(
     rngs = np.random.default_rng(seed).spawn(6)
     firms = _draw_firms(int(n_leads / 1.25), rng=rngs[0])
     latent = _draw_latents(firms, n_leads, span=span, rng=rngs[1])
-    accounts = words.describe_accounts(latent, firms, rng=rngs[2])
-    leads = words.describe_leads(latent, accounts, rng=rngs[2])
+    accounts = people.describe_accounts(latent, firms, rng=rngs[2])
+    leads = people.describe_leads(latent, accounts, rng=rngs[2])
     truth = _decide(latent, leads["lead_id"], score=_score(latent, drift=drift, rng=rngs[1]), base_rate=base_rate)
     lives = _close(latent.assign(lead_id=leads["lead_id"]), truth, end=span[1], rng=rngs[3])
     events = _draw_events(words.KINDS, lives, rng=rngs[4])

@@ -1,0 +1,29 @@
+"""The notebooks run from top to bottom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+# the kernel's own event loop, not ours, still speaks of what Python will drop
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_notebook_runs_and_says_what_it_did(path: Path) -> None:
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, as_version=4)
+    kept = [cell.get("outputs") for cell in notebook.cells if cell.cell_type == "code"]
+    assert any(kept), "commit the notebook with its outputs: people look before they run"
+    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    texts = " ".join(
+        output.get("text", "")
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if cell.cell_type == "code"
+    )
+    assert "not a bit has changed" in texts

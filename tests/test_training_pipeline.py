@@ -1,0 +1,123 @@
+"""The whole training on simulated leads, whose true probabilities are known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from features.engine import build_features
+from features.ingest import read_tables
+from features.snapshots import build_open_snapshots
+from project.errors import NotEnoughDataError
+from project.settings import Project, find_project
+from serving.score import load_named_model
+from training.demo import write_demo_project
+from training.pipeline import train_model
+from training.simulate import simulate_crm
+
+HORIZON = timedelta(days=60)
+
+
+@dataclass(frozen=True)
+class Known:
+    """A test period's probabilities beside the truth, and the slope measured on its outcomes."""
+
+    truth: NDArray[np.float64]
+    raw: NDArray[np.float64]
+    calibrated: NDArray[np.float64]
+
+
+def _train_on_20_000(folder: Path, seed: int) -> Known:
+    write_demo_project(folder, n_leads=20_000, seed=seed)
+    trained = train_model(find_project(folder), progress=lambda _: None)
+    test = trained.examples.snapshots.iloc[trained.examples.split.rows("test")]
+    truth = simulate_crm(20_000, seed=seed).truth.probability(test["lead_id"], test["as_of"], HORIZON)
+    return Known(truth, trained.evidence.raw_probability, trained.evidence.probability)
+
+
+def _slope_against_truth(known: Known) -> float:
+    """Slope of logit(truth) = a + b·logit(said), fitted by log loss: what Cox's slope is without the noise of draws."""
+    from scipy import optimize, special
+
+    margin = special.logit(known.calibrated)
+
+    def loss(numbers: NDArray[np.float64]) -> float:
+        line = numbers[0] + numbers[1] * margin
+        return float(np.mean(np.logaddexp(0.0, line) - known.truth * line))
+
+    return float(optimize.minimize(loss, np.array([0.0, 1.0])).x[1])
+
+
+def _excess_log_loss(truth: NDArray[np.float64], said: NDArray[np.float64]) -> float:
+    inside = np.clip(truth, 1e-12, 1 - 1e-12)
+    return float(np.mean(truth * np.log(inside / said) + (1 - truth) * np.log((1 - inside) / (1 - said))))
+
+
+@pytest.fixture(scope="module")
+def histories(tmp_path_factory: pytest.TempPathFactory) -> list[Known]:
+    """Three simulated histories of 20,000 leads: one alone would show its own luck."""
+    return [_train_on_20_000(tmp_path_factory.mktemp(f"seed{seed}"), seed) for seed in (1, 2, 3)]
+
+
+def test_calibrated_probabilities_are_closer_to_the_truth_than_raw_ones(histories: list[Known]) -> None:
+    raw = np.mean([_excess_log_loss(known.truth, known.raw) for known in histories])
+    calibrated = np.mean([_excess_log_loss(known.truth, known.calibrated) for known in histories])
+    assert calibrated < raw
+    raw_error = np.mean([np.mean((known.raw - known.truth) ** 2) for known in histories])
+    calibrated_error = np.mean([np.mean((known.calibrated - known.truth) ** 2) for known in histories])
+    assert calibrated_error < raw_error
+
+
+def test_the_calibration_slope_is_close_to_one(histories: list[Known]) -> None:
+    slopes = [_slope_against_truth(known) for known in histories]
+    assert 0.9 < np.mean(slopes) < 1.1, slopes
+
+
+def test_probabilities_know_more_than_the_base_rate(histories: list[Known]) -> None:
+    for known in histories:
+        base = np.full(len(known.truth), known.truth.mean())
+        assert _excess_log_loss(known.truth, known.calibrated) < _excess_log_loss(known.truth, base)
+
+
+def test_features_of_a_training_example_equal_those_built_at_scoring(demo: Path) -> None:
+    project = find_project(demo)
+    _, catalogue = load_named_model(project)
+    tables = read_tables(project)
+    moment = tables.observed_until
+    assert moment is not None
+    as_of = moment - timedelta(days=100)
+    scoring = build_open_snapshots(tables, as_of)
+    frame = build_features(scoring, tables, catalogue)
+    # as training asks: a few of them, other order, other company
+    few = scoring.iloc[::-7].reset_index(drop=True)
+    again = build_features(few, tables, catalogue)
+    expected = frame.set_axis(scoring["lead_id"]).loc[few["lead_id"]].reset_index(drop=True)
+    assert again.equals(expected.rename_axis(None))
+
+
+def _write_small_project(folder: Path, *, wins: int, leads: int) -> Project:
+    rows = ["lead_id,created_at,colour", *(
+        f"l{place},2024-{1 + place * 11 // leads:02d}-{1 + place % 28:02d}T00:00:00Z,{'red' if place % 3 else 'blue'}"
+        for place in range(leads)
+    )]  # fmt: skip
+    step = leads // max(1, wins)
+    won = ["lead_id,at", *(f"l{place},2024-12-31T00:00:00Z" for place in range(0, wins * step, step))]
+    (folder / "leads.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    (folder / "won.csv").write_text("\n".join(won) + "\n", encoding="utf-8")
+    (folder / "leads.toml").write_text(
+        '[leads]\nfile = "leads.csv"\nid = "lead_id"\ncreated_at = "created_at"\ncolumns = { colour = "category" }\n'
+        '[stages]\nfile = "won.csv"\nlead = "lead_id"\nat = "at"\n'
+        '[snapshots]\nages = ["0d"]\n[outcome]\nhorizon = "30d"\nobserved_until = 2025-06-01T00:00:00Z\n',
+        encoding="utf-8",
+    )
+    return find_project(folder)
+
+
+def test_too_little_data_is_said_and_not_trained(tmp_path: Path) -> None:
+    with pytest.raises(NotEnoughDataError, match="conversions among"):
+        train_model(_write_small_project(tmp_path, wins=2, leads=400), progress=lambda _: None)
