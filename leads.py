@@ -42,7 +42,7 @@ def demo(
     Example: leads demo demo --leads 20000
     """
     from project.files import lock_folder
-    from project.settings import find_project
+    from project.folder import find_project
     from serving.score import score_open_leads, write_scores
     from training.demo import write_demo_project
     from training.pipeline import train_model

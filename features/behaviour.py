@@ -89,12 +89,15 @@ def _inside(moment: str, seconds: int, as_of: str = "snapshots.as_of") -> str:
 
 
 def _summary_step(behaviour: Sequence[tuple[int, Feature]], subjects: Mapping[str, Subject]) -> str:
-    columns = ", ".join(f"{_summary(feature, subjects[feature.subject])} AS b{place}" for place, feature in behaviour)
+    every = tuple(sorted({kind for subject in subjects.values() for kind in subject.kinds}))
+    columns = ", ".join(
+        f"{_summary(feature, subjects[feature.subject], every=every)} AS b{place}" for place, feature in behaviour
+    )
     return f"summary AS (SELECT snapshot_id, {columns} FROM daily GROUP BY snapshot_id)"
 
 
-def _summary(feature: Feature, subject: Subject) -> str:
-    kinds = f"kind IN ({', '.join(map(quote, subject.kinds))})"
+def _summary(feature: Feature, subject: Subject, *, every: Sequence[str]) -> str:
+    kinds, known = (f"kind IN ({', '.join(map(quote, names))})" for names in (subject.kinds, every))
     window = feature.window or 0
 
     def total(column: str) -> str:
@@ -110,7 +113,8 @@ def _summary(feature: Feature, subject: Subject) -> str:
             what = "count(*)" if len(subject.kinds) == 1 else "count(DISTINCT day)"
             return f"CAST({what} FILTER (WHERE {kinds} AND {_inside('last_at', window, 'as_of')}) AS DOUBLE)"
         case "share":
-            return f"coalesce({total(f'n_{window}')}, 0) / nullif(CAST(sum(n_{window}) AS DOUBLE), 0)"
+            all_events = f"CAST(sum(n_{window}) FILTER (WHERE {known}) AS DOUBLE)"
+            return f"coalesce({total(f'n_{window}')}, 0) / nullif({all_events}, 0)"
         case "trend":
             pace = window / _recent(window)
             return f"coalesce({total(f'n_{_recent(window)}')}, 0) * {pace!r} / nullif({total(f'n_{window}')}, 0)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -159,7 +159,8 @@ def _subjects(kinds: list[str], events: EventsSettings) -> tuple[Subject, ...]:
             subjects.append(Subject(slug(name), members, *label(name, f"“{name}” events", f"События «{name}»")))
     for kind in kinds[: events.max_kinds]:
         subjects.append(Subject(slug(kind), (kind,), *label(kind, f"“{kind}” events", f"События «{kind}»")))
-    return tuple(subjects)
+    names = _unique([subject.name for subject in subjects])
+    return tuple(replace(subject, name=name) for subject, name in zip(subjects, names, strict=True))
 
 
 def _matches(kind: str, pattern: str) -> bool:
@@ -218,12 +219,19 @@ def _since(subject: Subject, statistic: Literal["since_last", "since_first"], en
 
 
 def _unique_names(features: Sequence[Feature]) -> tuple[Feature, ...]:
-    from dataclasses import replace
+    names = _unique([feature.name for feature in features])
+    return tuple(replace(feature, name=name) for feature, name in zip(features, names, strict=True))
 
-    taken: dict[str, int] = {}
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """Add _2, _3, … to names that stand there already, skipping any that another one has by itself."""
+    taken: set[str] = set()
     unique = []
-    for feature in features:
-        taken[feature.name] = taken.get(feature.name, 0) + 1
-        number = taken[feature.name]
-        unique.append(feature if number == 1 else replace(feature, name=f"{feature.name}_{number}"))
-    return tuple(unique)
+    for name in names:
+        candidate, number = name, 1
+        while candidate in taken or (number > 1 and candidate in names):
+            number += 1
+            candidate = f"{name}_{number}"
+        taken.add(candidate)
+        unique.append(candidate)
+    return unique

@@ -14,18 +14,21 @@ from typing import TYPE_CHECKING, Literal
 
 from features.sources import BadRow, Source, open_source
 from features.tables import CONTRACTS, TableCount, quote
-from project.errors import SchemaError, name_some
+from project.errors import SchemaError, SettingsError, name_some
 from project.files import write_atomically
 
 if TYPE_CHECKING:
     import duckdb
 
-    from project.settings import Project, SourceSettings
+    from project.folder import Project
+    from project.settings import SourceSettings
 
 __all__ = ["Cell", "CellKind", "CellReader"]
 
 CellKind = Literal["id", "time", "text", "number", "amount"]
 
+_NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
+_GROUPED = r"[+-]?\d{1,3}(\.\d{3})+(,\d+)?"
 _ZONE_AT_END = r":\d{2}([.,]\d+)?\s*(Z|z|UTC|[+-]\d{2}(:?\d{2})?)$"
 
 
@@ -73,11 +76,8 @@ class CellReader:
         if self.project.settings.project.timezone is not None:
             return
         for cell in (cell for cell in cells if cell.kind == "time"):
-            text = _text(columns[cell.header], settings)
-            naive = self.connection.execute(
-                f"SELECT row FROM raw_{table} WHERE try_cast({text} AS TIMESTAMP) IS NOT NULL "
-                f"AND NOT regexp_matches({text}, {quote(_ZONE_AT_END)}) ORDER BY row"
-            ).fetchall()
+            without_zone = _without_zone(_text(columns[cell.header], settings), settings.date_format)
+            naive = self.connection.execute(f"SELECT row FROM raw_{table} WHERE {without_zone} ORDER BY row").fetchall()
             if naive:
                 rows = name_some((row for (row,) in naive), most=3)
                 raise SchemaError(
@@ -86,16 +86,24 @@ class CellReader:
                 )
 
     def _convert(self, table: str, settings: SourceSettings, cells: list[Cell], columns: Mapping[str, str]) -> None:
+        import duckdb
+
         zone = self.project.settings.project.timezone or "UTC"
-        self.connection.execute(f"SET TimeZone = {quote(zone)}")
         values = ", ".join(f"{_typed(cell, columns, settings)} AS {cell.target}" for cell in cells)
         texts = ", ".join(f"{_text(columns[cell.header], settings)} AS text_{cell.target}" for cell in cells)
         cases = " ".join(_fault(cell) for cell in cells)
-        self.connection.execute(
-            f"CREATE TABLE typed_{table} AS SELECT *, CASE {cases} END AS reason_aside FROM "
-            f"(SELECT row, {values}, {texts} FROM raw_{table})"
-        )
-        self.connection.execute("SET TimeZone = 'UTC'")
+        try:
+            self.connection.execute(f"SET TimeZone = {quote(zone)}")
+            self.connection.execute(
+                f"CREATE TABLE typed_{table} AS SELECT *, CASE {cases} END AS reason_aside FROM "
+                f"(SELECT row, {values}, {texts} FROM raw_{table})"
+            )
+        except (duckdb.InvalidInputException, duckdb.NotImplementedException) as error:
+            raise SettingsError(
+                f"{table}: timezone {zone!r} or date_format {settings.date_format!r} cannot be used: {error}"
+            ) from error
+        finally:
+            self.connection.execute("SET TimeZone = 'UTC'")
         unique = CONTRACTS[table].unique
         if unique is not None:
             good = f"FROM typed_{table} WHERE reason_aside IS NULL"
@@ -144,6 +152,12 @@ def _text(column: str, settings: SourceSettings) -> str:
     return f"(CASE WHEN {trimmed} IN ({', '.join(map(quote, settings.missing))}) THEN NULL ELSE {trimmed} END)"
 
 
+def _without_zone(text: str, date_format: str | None) -> str:
+    if date_format is None:
+        return f"try_cast({text} AS TIMESTAMP) IS NOT NULL AND NOT regexp_matches({text}, {quote(_ZONE_AT_END)})"
+    return "false" if "%z" in date_format or "%Z" in date_format else f"{text} IS NOT NULL"
+
+
 def _typed(cell: Cell, columns: Mapping[str, str], settings: SourceSettings) -> str:
     text = _text(columns[cell.header], settings)
     if cell.kind == "time":
@@ -155,8 +169,13 @@ def _typed(cell: Cell, columns: Mapping[str, str], settings: SourceSettings) -> 
     if cell.kind in {"number", "amount"}:
         number = f"regexp_replace({text}, '[\\s\u00a0\u202f]', '', 'g')"
         if settings.decimal == ",":
+            # 1.234.567,8 has points between thousands; any other point in it would be a guess
+            grouped = f"regexp_full_match({number}, '{_GROUPED}')"
+            doubtful = f"WHEN contains({number}, '.') THEN NULL"
+            number = f"CASE WHEN {grouped} THEN replace({number}, '.', '') {doubtful} ELSE {number} END"
             number = f"replace({number}, ',', '.')"
-        return f"try_cast({number} AS {'DOUBLE' if cell.kind == 'number' else 'DECIMAL(28, 6)'})"
+        kind = "DOUBLE" if cell.kind == "number" else "DECIMAL(28, 6)"
+        return f"CASE WHEN regexp_full_match({number}, '{_NUMBER}') THEN try_cast({number} AS {kind}) END"
     return text
 
 
@@ -178,5 +197,7 @@ def _fault(cell: Cell) -> str:
     if cell.kind == "number":
         cases.append(f"WHEN isnan({cell.target}) OR isinf({cell.target}) THEN {says}")
     if cell.kind == "time":
-        cases.append(f"WHEN year({cell.target}) NOT BETWEEN 1990 AND 2099 THEN {says}")
+        cases.append(
+            f"WHEN coalesce(year({cell.target}) NOT BETWEEN 1990 AND 2099, {cell.target} IS NOT NULL) THEN {says}"
+        )
     return " ".join(cases)

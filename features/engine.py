@@ -55,6 +55,10 @@ def build_features(snapshots: pd.DataFrame, tables: Tables, catalogue: Catalogue
         answers: pa.Table = tables.connection.sql(sql).to_arrow_table()
     finally:
         tables.connection.unregister("snapshots")
+    if answers.num_rows != len(snapshots):
+        known = set(tables.connection.execute("SELECT lead_id FROM leads").df()["lead_id"])
+        unknown = [lead for lead in snapshots["lead_id"] if lead not in known]
+        raise SchemaError(f"Snapshots ask about leads that the leads table does not hold: {name_some(unknown)}.")
     columns = {
         feature.name: answers.column(place + 1).to_pandas().astype("float64" if feature.kind == "number" else "str")
         for place, feature in enumerate(catalogue.features)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from features.cells import Cell, CellKind, CellReader
 from features.tables import Attribute, Tables, quote
@@ -15,7 +16,8 @@ from project.files import hash_bytes
 if TYPE_CHECKING:
     import duckdb
 
-    from project.settings import Project, Settings
+    from project.folder import Project
+    from project.settings import Settings
 
 __all__ = ["connect", "read_tables"]
 
@@ -156,8 +158,22 @@ def _finish_leads(connection: duckdb.DuckDBPyConnection, settings: Settings, att
             {names}
         FROM typed_leads WHERE reason_aside IS NULL"""
     )
+    if flat:
+        _check_won_values(connection, settings)
     if not connection.execute("SELECT count(*) FROM leads").fetchall()[0][0]:
         raise NotEnoughDataError("No lead is left after reading. See `leads check` and state/rejects/leads.csv.")
+
+
+def _check_won_values(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    found = connection.execute(
+        "SELECT outcome FROM typed_leads WHERE outcome IS NOT NULL AND reason_aside IS NULL GROUP BY 1 ORDER BY 1"
+    ).fetchall()
+    values = [str(value) for (value,) in found]
+    if values and not set(settings.outcome.won) & set(values):
+        raise SettingsError(
+            f"outcome.won names {name_some(map(repr, settings.outcome.won))}, but column {settings.outcome.column!r} "
+            f"holds {name_some(map(repr, values), most=20)}. Correct it in leads.toml."
+        )
 
 
 def _finish_events(connection: duckdb.DuckDBPyConnection, *, present: bool) -> None:
@@ -237,10 +253,12 @@ def _observed(connection: duckdb.DuckDBPyConnection, settings: Settings) -> tupl
             (SELECT max(greatest(occurred_at, recorded_at)) FROM events),
             (SELECT max(greatest(coalesce(won_at, lost_at), coalesce(lost_at, won_at))) FROM outcomes)) FROM leads"""
     ).fetchall()[0]
-    return _naive_utc(settings.outcome.observed_from) or first, _naive_utc(settings.outcome.observed_until) or last
+    zone, outcome = settings.project.timezone, settings.outcome
+    return _naive_utc(outcome.observed_from, zone) or first, _naive_utc(outcome.observed_until, zone) or last
 
 
-def _naive_utc(moment: datetime | None) -> datetime | None:
-    if moment is None or moment.tzinfo is None:
-        return moment
-    return moment.astimezone(UTC).replace(tzinfo=None)
+def _naive_utc(moment: datetime | None, timezone: str | None) -> datetime | None:
+    if moment is None:
+        return None
+    known = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(timezone or "UTC"))
+    return known.astimezone(UTC).replace(tzinfo=None)

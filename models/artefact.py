@@ -109,16 +109,18 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(raw)
         protocol = manifest["protocol"]
-    except (ValueError, KeyError, TypeError) as error:
+        untouched = canonical_json(manifest).encode() == raw
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArtefactError(f"{path}: damaged, it does not read as a manifest. {cure}") from error
     if protocol != PROTOCOL:
         raise ArtefactError(
             f"{path}: protocol {protocol}, this version reads {PROTOCOL}. Use the version that wrote it."
         )
     content = {key: value for key, value in manifest.items() if key != "model_id"}
-    if canonical_json(manifest).encode() != raw or _seal(content) != manifest.get("model_id"):
+    files = manifest.get("files")
+    if not untouched or _seal(content) != manifest.get("model_id") or not isinstance(files, dict):
         raise ArtefactError(f"{path}: changed after it was written. {cure}")
-    changed = [name for name, digest in manifest["files"].items() if not _is_whole(folder / name, digest)]
+    changed = [name for name, digest in files.items() if not _is_whole(folder / name, digest)]
     if changed:
         raise ArtefactError(f"{folder}: {name_some(changed)} missing or changed after writing. {cure}")
     return manifest
@@ -152,8 +154,10 @@ def load_model(folder: Path, *, build_canary: BuildCanary | None = None, verifie
             policy=BandPolicy.from_json(manifest["policy"]),
             manifest=manifest,
         )
-    except (KeyError, TypeError) as error:
-        raise ArtefactError(f"{folder}: the manifest lacks what a model needs ({error}). Train again.") from error
+    except ArtefactError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtefactError(f"{folder}: the manifest does not describe a model ({error}). Train again.") from error
     if build_canary is not None:
         _replay_canary(model, json.loads((folder / _CANARY).read_bytes()), build_canary)
     return model
@@ -177,7 +181,11 @@ def _parse_in_child(path: Path, digest: str, *, verified: Path | None) -> None:
     mark = verified / digest if verified is not None else None
     if mark is not None and mark.is_file():
         return
-    code = "import sys, lightgbm; lightgbm.Booster(model_file=sys.argv[1])"
+    # a prediction too: trees that point nowhere parse, and crash when they are walked
+    code = (
+        "import sys, lightgbm, numpy; booster = lightgbm.Booster(model_file=sys.argv[1]); "
+        "booster.predict(numpy.full((1, booster.num_feature()), numpy.nan), num_threads=1)"
+    )
     try:
         child = subprocess.run(
             [sys.executable, "-c", code, str(path)], capture_output=True, timeout=_PARSE_SECONDS, check=False
@@ -195,6 +203,8 @@ def _parse_in_child(path: Path, digest: str, *, verified: Path | None) -> None:
 def _replay_canary(model: LeadModel, canary: Canary, build: BuildCanary) -> None:
     frame = build(canary)
     answers = answer_canary(model, frame)
+    if len(answers) != len(canary["expected"]):
+        raise ArtefactError(f"{model.model_id}: the canary's leads could not all be built. Train again.")
     for said, expected in zip(answers, canary["expected"], strict=True):
         close = math.isclose(said["probability"], expected["probability"], rel_tol=_CANARY_TOLERANCE)
         if not close or said["first_reason"] != expected["first_reason"]:

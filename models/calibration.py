@@ -41,6 +41,8 @@ class AffineCalibrator:
     @staticmethod
     def from_json(content: Mapping[str, object]) -> AffineCalibrator:
         """Read what `to_json` wrote."""
+        if content["input"] != "log_odds":
+            raise ValueError(f"a calibrator takes log_odds, found {content['input']!r}")
         return AffineCalibrator(float(content["intercept"]), float(content["slope"]))  # type: ignore[arg-type]
 
 

@@ -93,6 +93,8 @@ def say_value(value: object, column: ModelColumn, *, language: Language) -> str:
     if column.kind == "category":
         return column.levels_ru.get(str(value), str(value)) if language == "ru" else str(value)
     number = float(value)  # type: ignore[arg-type]
+    if np.isinf(number):
+        return "∞" if number > 0 else "-∞"
     digits = 0 if number == int(number) else max(0, 2 - int(np.floor(np.log10(abs(number)))))
     text = f"{number:,.{digits}f}" if np.isfinite(number) and digits < 8 else f"{number:g}"
     return text if language == "en" else text.replace(",", "\u00a0").replace(".", ",")

@@ -56,13 +56,13 @@ def find_model(state: Path, name: str = "champion") -> Path:
         No model has that name.
     """
     aliases = read_aliases(state)
-    folder = models_folder(state) / aliases.get(name, name)
-    if folder.is_dir():
-        return folder
-    if not aliases:
+    models = {path.name: path for path in models_folder(state).glob("model-*") if path.is_dir()}
+    wanted = aliases.get(name, name)
+    if wanted in models:
+        return models[wanted]
+    if not aliases and not models:
         raise NotEnoughDataError("No model was trained yet. Run: leads train")
-    known = sorted({*aliases, *(path.name for path in models_folder(state).glob("model-*"))})
-    raise SettingsError(f"There is no model {name!r}. Known: {', '.join(known)}.")
+    raise SettingsError(f"There is no model {name!r}. Known: {', '.join(sorted({*aliases, *models}))}.")
 
 
 def move_alias(state: Path, alias: Alias, to: str | None, *, expected: str | None, why: str, now: datetime) -> None:

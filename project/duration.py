@@ -27,7 +27,10 @@ def parse_duration(text: str) -> timedelta:
         return timedelta(0)
     if not found:
         raise ValueError(f"{text!r} is not a length of time; write 30m, 1h, 45d or 2w")
-    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+    try:
+        return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is longer than time can be counted") from error
 
 
 def format_duration(length: timedelta) -> str:

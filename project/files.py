@@ -61,10 +61,12 @@ def write_folder_atomically(path: Path) -> Iterator[Path]:
         for file in sorted(temporary.rglob("*")):
             _flush(file)
         temporary.chmod(0o755)
+        earlier = temporary.with_suffix(".old")
         if path.exists():
-            shutil.rmtree(path)
+            path.replace(earlier)
         temporary.replace(path)
         _flush(path.parent)
+        shutil.rmtree(earlier, ignore_errors=True)
     except OSError as error:
         raise StorageError(
             f"{path}: cannot be written ({error.strerror or error}). Free space or choose another place."
@@ -119,7 +121,10 @@ def lock_folder(folder: Path, *, wait_seconds: float = 2.0) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot be made ({error.strerror}). Choose another place.") from error
     lock = FileLock(folder / ".lock", timeout=wait_seconds)
     try:
         lock.acquire()

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-import tomllib
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from project.duration import format_duration, parse_duration
-from project.errors import SettingsError, StorageError
 from project.files import canonical_json, hash_bytes
 
 __all__ = [
@@ -24,22 +19,21 @@ __all__ = [
     "Label",
     "LeadsSettings",
     "OutcomeSettings",
-    "Project",
     "ProjectSettings",
     "RuleSettings",
     "Settings",
     "SourceSettings",
     "StagesSettings",
     "TrainingSettings",
-    "find_project",
-    "read_settings",
 ]
-
-FILE_NAME = "leads.toml"
 
 
 def _read_duration(value: object) -> object:
-    return parse_duration(value) if isinstance(value, str) else value
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, str):
+        return parse_duration(value)
+    raise ValueError(f"{value!r} is not a length of time; write 30m, 1h, 45d or 2w")
 
 
 Duration = Annotated[timedelta, BeforeValidator(_read_duration), PlainSerializer(format_duration)]
@@ -63,7 +57,7 @@ class ProjectSettings(_Section):
         if self.timezone is not None:
             try:
                 ZoneInfo(self.timezone)
-            except (ZoneInfoNotFoundError, ValueError) as error:
+            except (ZoneInfoNotFoundError, ValueError, OSError) as error:
                 raise ValueError(
                     f"timezone {self.timezone!r} is unknown; write UTC, Europe/Moscow or the like"
                 ) from error
@@ -119,7 +113,7 @@ class EventsSettings(SourceSettings):
     groups: dict[str, tuple[str, ...]] = {}
     labels: dict[str, Label] = {}
     ignore: tuple[str, ...] = ()
-    windows: tuple[Duration, ...] = (timedelta(days=1), timedelta(days=7), timedelta(days=30), timedelta(days=90))
+    windows: tuple[Duration, ...] = Field(default=tuple(timedelta(days=n) for n in (1, 7, 30, 90)), min_length=1)
     max_kinds: int = Field(40, ge=0)
 
     @model_validator(mode="after")
@@ -169,7 +163,7 @@ class OutcomeSettings(_Section):
 class SnapshotSettings(_Section):
     """`[snapshots]`: the ages at which each open lead is looked at."""
 
-    ages: tuple[Duration, ...] = tuple(timedelta(days=day) for day in (0, 1, 3, 7, 14, 30))
+    ages: tuple[Duration, ...] = Field(default=tuple(timedelta(days=day) for day in (0, 1, 3, 7, 14, 30)), min_length=1)
 
 
 class CapacitySettings(_Section):
@@ -237,85 +231,3 @@ class Settings(_Section):
     def hash(self) -> str:
         """SHA-256 of the settings in their one canonical text."""
         return hash_bytes(canonical_json(self.model_dump(mode="json")).encode())
-
-
-@dataclass(frozen=True)
-class Project:
-    """A folder with `leads.toml`; everything written goes under `state`."""
-
-    folder: Path
-    settings: Settings
-
-    @property
-    def state(self) -> Path:
-        """The folder of models, tracking store, rejects and reports."""
-        return self.folder / "state"
-
-
-def find_project(folder: Path) -> Project:
-    """Read the nearest `leads.toml` in `folder` or above it.
-
-    Raises
-    ------
-    SettingsError
-        There is none, or it cannot be used as it stands.
-    """
-    start = folder.resolve()
-    for candidate in (start, *start.parents):
-        if (candidate / FILE_NAME).is_file():
-            return Project(candidate, read_settings(candidate / FILE_NAME))
-    raise SettingsError(f"{folder}: no {FILE_NAME} here or above. Make one: leads init {folder} --leads FILE")
-
-
-def read_settings(path: Path) -> Settings:
-    """Read and check one `leads.toml`.
-
-    Raises
-    ------
-    SettingsError
-        Not TOML, an unknown key (the nearest known one is named), or a value that cannot be used.
-    """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not valid TOML: {error}.") from error
-    try:
-        return Settings.model_validate(content)
-    except ValidationError as error:
-        lines = [_explain(dict(problem)) for problem in error.errors()]
-        raise SettingsError(f"{path}: " + "; ".join(lines) + ".") from error
-
-
-def _explain(problem: dict[str, object]) -> str:
-    location = problem["loc"]
-    where = ".".join(str(part) for part in location) if isinstance(location, tuple) else ""
-    if problem["type"] == "extra_forbidden" and isinstance(location, tuple):
-        known = _known_keys(tuple(str(part) for part in location[:-1]))
-        near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0)
-        return f"unknown key {where!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-    if problem["type"] == "missing":
-        return f"{where!r} is missing"
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    return f"{where}: {message}" if where else message
-
-
-def _known_keys(section: tuple[str, ...]) -> list[str]:
-    names = [name for name in section if not name.isdigit()]
-    if not names:
-        return list(Settings.model_fields)
-    models: dict[str, type[BaseModel]] = {
-        "project": ProjectSettings,
-        "leads": LeadsSettings,
-        "events": EventsSettings,
-        "stages": StagesSettings,
-        "accounts": AccountsSettings,
-        "outcome": OutcomeSettings,
-        "snapshots": SnapshotSettings,
-        "capacity": CapacitySettings,
-        "rules": RuleSettings,
-        "training": TrainingSettings,
-    }
-    model = Label if "labels" in names else models.get(names[0])
-    return list(model.model_fields) if model else []

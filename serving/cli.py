@@ -13,7 +13,7 @@ from project.terminal import JsonOption, ProjectOption, Terminal, guarded
 if TYPE_CHECKING:
     import pandas as pd
 
-    from project.settings import Project
+    from project.folder import Project
     from serving.explain import Explanation
     from serving.score import Scored
 
@@ -51,7 +51,7 @@ def score(
 
     Example: leads score --project crm --as-of 2026-01-15T06:00:00Z --out scored.parquet --language ru
     """
-    from project.settings import find_project
+    from project.folder import find_project
     from serving.score import score_open_leads, write_scores
 
     terminal = Terminal(json_)
@@ -167,7 +167,7 @@ def explain(
 
     Example: leads explain L0001234 --project crm --language ru
     """
-    from project.settings import find_project
+    from project.folder import find_project
     from serving.explain import explain_lead
 
     found = find_project(project)
@@ -225,7 +225,7 @@ def info(project: ProjectOption = Path(), model: ModelOption = "champion", json_
     Example: leads info --project crm
     """
     from models.registry import read_aliases, read_moves
-    from project.settings import find_project
+    from project.folder import find_project
     from serving.score import load_named_model
 
     found = find_project(project)

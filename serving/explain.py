@@ -14,7 +14,7 @@ from project.errors import SettingsError
 from serving.score import load_named_model
 
 if TYPE_CHECKING:
-    from project.settings import Project
+    from project.folder import Project
 
 __all__ = ["Explanation", "explain_lead", "say_odds"]
 

@@ -25,7 +25,7 @@ from project.duration import parse_duration
 
 if TYPE_CHECKING:
     from features.tables import TableCount, Tables
-    from project.settings import Project
+    from project.folder import Project
 
 __all__ = ["COLUMNS", "Scored", "load_named_model", "score_open_leads", "score_snapshots", "write_scores"]
 

@@ -6,6 +6,7 @@ import ast
 import importlib
 import json
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,7 +65,9 @@ def test_the_clock_is_read_in_the_commands_only(path: Path) -> None:
 def test_public_names_are_listed_and_exist(path: Path) -> None:
     if path.name == "__init__.py":
         return
-    module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # one module imports mlflow, which warns about itself
+        module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
     names = module.__all__
     assert sorted(names, key=str.casefold) == sorted(set(names), key=str.casefold)
     assert all(hasattr(module, name) for name in names)

@@ -18,7 +18,7 @@ from features.catalogue import Catalogue, Feature, Statistic, Subject, build_cat
 from features.engine import build_features, read_lead_columns
 from features.tables import Tables
 from project.errors import SchemaError
-from project.settings import find_project
+from project.folder import find_project
 from worlds import ask, csv_text, days, iso, lines, make_tables, utc
 
 TICK = timedelta(microseconds=1)

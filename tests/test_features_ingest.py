@@ -21,7 +21,8 @@ from features.ingest import read_tables
 from features.snapshots import build_open_snapshots, build_training_snapshots
 from features.tables import Tables
 from project.errors import LeadError, NotEnoughDataError, SchemaError, SettingsError
-from project.settings import Project, Settings
+from project.folder import Project
+from project.settings import Settings
 from training.labels import label_snapshots
 from worlds import BASIC_TOML, csv_text, lines, make_project, make_tables, rows_of, utc
 

@@ -229,7 +229,7 @@ def messy(seed: int) -> str:
 def test_row_numbers_are_those_of_a_spreadsheet_over_many_blocks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, name: str
 ) -> None:
-    monkeypatch.setattr("features.sources._BLOCK_BYTES", 300)
+    monkeypatch.setattr("features.delimited._BLOCK_BYTES", 300)
     text = messy(seed)
     table = list(enumerate(csv.reader(io.StringIO(text, newline="")), start=1))[1:]
     source = opened(tmp_path, text, "id", "b", name=name)

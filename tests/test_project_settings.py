@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from project.duration import days_of, format_duration, parse_duration
 from project.errors import EXIT_CODES, LeadError, SettingsError, StorageError, name_some
-from project.settings import find_project, read_settings
+from project.folder import find_project, read_settings
 
 SMALLEST = """
 [leads]
@@ -313,7 +313,7 @@ def test_the_hash_does_not_depend_on_the_order_or_the_writing_of_the_file(tmp_pa
 
 def test_the_hash_is_the_same_in_another_process(tmp_path: Path) -> None:
     path = write(tmp_path, EVERYTHING)
-    code = "import sys, pathlib, project.settings as s; print(s.read_settings(pathlib.Path(sys.argv[1])).hash)"
+    code = "import sys, pathlib, project.folder as s; print(s.read_settings(pathlib.Path(sys.argv[1])).hash)"
     environment = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
     done = subprocess.run(
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True, env=environment

@@ -14,7 +14,7 @@ from features.engine import build_features
 from features.ingest import read_tables
 from features.snapshots import build_open_snapshots
 from project.errors import NotEnoughDataError
-from project.settings import Project, find_project
+from project.folder import Project, find_project
 from serving.score import load_named_model
 from training.demo import write_demo_project
 from training.pipeline import train_model

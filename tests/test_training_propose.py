@@ -9,7 +9,8 @@ import pytest
 
 from features.ingest import read_tables
 from project.errors import SchemaError, StorageError
-from project.settings import Project, Settings, read_settings
+from project.folder import Project, read_settings
+from project.settings import Settings
 from training.propose import Proposal, propose_project
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

@@ -21,7 +21,7 @@ import pytest
 
 from conftest import run_leads
 from features.rows import build_features_of_rows
-from project.settings import find_project
+from project.folder import find_project
 from serving.score import load_named_model
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from features.ingest import read_tables
 from features.tables import Tables
-from project.settings import Project, find_project
+from project.folder import Project, find_project
 
 BASIC_TOML = """
 [leads]

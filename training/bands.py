@@ -66,7 +66,9 @@ def choose_policy(
     if capacity.cost_per_call is not None and capacity.value_per_win is not None:
         break_even = min(1.0, max(_SMALLEST, capacity.cost_per_call / capacity.value_per_win))
     else:
-        notes.append("No cost_per_call and value_per_win: bands follow capacity alone, and expected_value stays empty.")
+        absent = [name for name in ("cost_per_call", "value_per_win") if getattr(capacity, name) is None]
+        without_value = " expected_value stays empty." if capacity.value_per_win is None else ""
+        notes.append(f"No capacity.{' and '.join(absent)}: bands follow capacity alone.{without_value}")
     sql = max(by_capacity, break_even or 0.0)
     mql = break_even if break_even is not None and break_even < sql else sql / 2
     policy = BandPolicy(

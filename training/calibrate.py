@@ -10,6 +10,7 @@ from models.calibration import AffineCalibrator
 __all__ = ["fit_calibrator"]
 
 _LOOSE = 3.0
+_SMALLEST_SLOPE = 0.05
 
 
 def fit_calibrator(
@@ -35,7 +36,6 @@ def fit_calibrator(
     if slope_sd == 0.0 or float(np.std(spread)) < 1e-9:
         slope_sd = 0.0
     shift, slope = _fit_line(log_odds, spread, converted.astype(np.float64), weight, sd=(shift_sd, slope_sd))
-    slope = max(slope, 0.05)
     return AffineCalibrator(intercept=shift + (1.0 - slope) * centre, slope=slope)
 
 
@@ -70,5 +70,12 @@ def _fit_line(
         by_slope = residual @ spread + extra / slope_sd**2 if slope_sd else 0.0
         return np.array([residual.sum() + shift / shift_sd**2, by_slope])
 
-    found = optimize.minimize(loss, np.zeros(2), jac=gradient, method="BFGS", options={"gtol": 1e-7})
+    found = optimize.minimize(
+        loss,
+        np.zeros(2),
+        jac=gradient,
+        method="L-BFGS-B",
+        bounds=[(None, None), (_SMALLEST_SLOPE - 1.0, None)],
+        options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 1_000},
+    )
     return float(found.x[0]), 1.0 + float(found.x[1])

@@ -15,7 +15,7 @@ from training.labels import label_snapshots
 
 if TYPE_CHECKING:
     from features.tables import TableCount, Tables
-    from project.settings import Project
+    from project.folder import Project
 
 __all__ = ["Checked", "check_project", "reject_share"]
 

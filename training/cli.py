@@ -12,7 +12,7 @@ import typer
 from project.terminal import JsonOption, ProjectOption, Terminal, guarded
 
 if TYPE_CHECKING:
-    from project.settings import Project
+    from project.folder import Project
     from training.pipeline import Trained
     from training.record import Recorded
 
@@ -47,7 +47,7 @@ def init(
     """
     from project.errors import SettingsError
     from project.files import write_atomically
-    from project.settings import FILE_NAME, read_settings
+    from project.folder import FILE_NAME, read_settings
     from training.propose import propose_project
 
     terminal = Terminal(json_)
@@ -73,7 +73,7 @@ def check(project: ProjectOption = Path(), json_: JsonOption = False) -> int | N
 
     Example: leads check --project crm
     """
-    from project.settings import find_project
+    from project.folder import find_project
     from training.check import check_project, reject_share
 
     terminal = Terminal(json_)
@@ -144,7 +144,7 @@ def train(project: ProjectOption = Path(), json_: JsonOption = False) -> int | N
     Example: leads train --project crm
     """
     from project.files import lock_folder
-    from project.settings import find_project
+    from project.folder import find_project
     from training.check import reject_share
     from training.pipeline import train_model
     from training.record import answer_for_machines, record_training
@@ -208,7 +208,7 @@ def promote(
     Example: leads promote --project crm
     """
     from project.files import lock_folder
-    from project.settings import find_project
+    from project.folder import find_project
     from training.promotion import promote_challenger
 
     found = find_project(project)
@@ -226,7 +226,7 @@ def rollback(project: ProjectOption = Path(), json_: JsonOption = False) -> int 
     Example: leads rollback --project crm
     """
     from project.files import lock_folder
-    from project.settings import find_project
+    from project.folder import find_project
     from training.promotion import roll_back
 
     found = find_project(project)

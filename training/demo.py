@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from project.files import write_atomically
-from project.settings import FILE_NAME
+from project.folder import FILE_NAME
 
 __all__ = ["write_demo_project"]
 

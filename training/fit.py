@@ -18,6 +18,7 @@ _SEARCH_ROWS = 30_000
 _ROUNDS, _PATIENCE, _MORE_ROUNDS = 2_000, 100, 1.1
 _LATE_SHARE = 0.15
 _SKEWED = 2.0
+_LARGEST = 1e100  # beyond it a variance overflows
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def _fit_ridge(data: FitData, strength: float) -> Logistic:
 def _blank_term(values: NDArray[np.float64], column: ModelColumn) -> LinearTerm:
     if column.kind == "category":
         return LinearTerm("levels", (0.0,) * (len(column.frequent) + 1), 0.0, 0.0)
-    known = values[~np.isnan(values)]
+    known = np.clip(values[~np.isnan(values)], -_LARGEST, _LARGEST)
     if len(known) == 0:
         return LinearTerm("identity", (0.0,), 0.0, 0.0)
     how = "log" if _skewness(known) > _SKEWED else "identity"

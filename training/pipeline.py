@@ -31,7 +31,7 @@ from training.rivals import fit_odoo_naive_bayes
 
 if TYPE_CHECKING:
     from features.tables import Tables
-    from project.settings import Project
+    from project.folder import Project
 
 __all__ = ["Trained", "train_model"]
 

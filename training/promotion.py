@@ -11,7 +11,7 @@ from models.registry import find_model, move_alias, read_aliases, read_moves
 from project.errors import QualityGateError
 
 if TYPE_CHECKING:
-    from project.settings import Project
+    from project.folder import Project
 
 __all__ = ["Move", "promote_challenger", "roll_back"]
 

@@ -16,7 +16,7 @@ from training.pipeline import Trained
 from training.report import render_report
 
 if TYPE_CHECKING:
-    from project.settings import Project
+    from project.folder import Project
 
 __all__ = ["Recorded", "answer_for_machines", "mirror", "record_training"]
 

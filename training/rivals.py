@@ -39,6 +39,8 @@ class OdooNaiveBayes:
 
     def probability(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """Return the probability of a win for each row, shape (rows,)."""
+        from scipy import special
+
         total = self.won + self.lost
         log_won = np.full(len(frame), np.log(self.won / total))
         log_lost = np.full(len(frame), np.log(self.lost / total))
@@ -48,8 +50,7 @@ class OdooNaiveBayes:
             pairs = np.array([ratio.get(value, (0.0, 0.0)) for value in frame[field].to_list()]).reshape(-1, 2)
             log_won += pairs[:, 0]
             log_lost += pairs[:, 1]
-        odds = np.exp(log_won - log_lost)
-        return np.asarray(np.clip(odds / (1 + odds), _LOWEST, _HIGHEST), dtype=np.float64)
+        return np.asarray(np.clip(special.expit(log_won - log_lost), _LOWEST, _HIGHEST), dtype=np.float64)
 
 
 def fit_odoo_naive_bayes(frame: pd.DataFrame, converted: NDArray[np.bool_]) -> OdooNaiveBayes:

@@ -22,7 +22,7 @@ from project.files import lock_folder
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from project.settings import Project
+    from project.folder import Project
     from training.pipeline import Trained
 
 __all__ = ["log_training", "mirror_aliases", "store_address"]

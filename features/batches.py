@@ -1,0 +1,66 @@
+"""What every reader gives: batches of text, each row with its number, and what could not be split into cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from project.errors import SchemaError, name_some
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["BadRow", "Source", "check_columns", "number_rows"]
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that could not be split into the header's cells."""
+
+    row: int
+    text: str
+    reason: str
+
+
+@dataclass
+class Source:
+    """A source opened once: its header, its batches, and what could not be read.
+
+    `batches` yields tables of text columns (the wanted headers) and one `row` column, counted as a spreadsheet does:
+    the header is row 1. `bad_rows`, `blank_rows` and `data_hash` are complete when `batches` has ended.
+    """
+
+    name: str
+    header: tuple[str, ...]
+    batches: Iterator[pa.Table]
+    bad_rows: list[BadRow] = field(default_factory=list)
+    blank_rows: list[int] = field(default_factory=list)
+    data_hash: str = ""
+
+
+def check_columns(name: str, header: Sequence[str], wanted: Sequence[str]) -> None:
+    """Refuse a wanted column that is absent or stands there twice."""
+    absent = [column for column in wanted if column not in header]
+    if absent:
+        raise SchemaError(
+            f"{name}: no column {name_some(map(repr, absent))}. Found: {name_some(header, most=40)}. "
+            "Correct the names in leads.toml."
+        )
+    twice = [column for column in wanted if list(header).count(column) > 1]
+    if twice:
+        raise SchemaError(
+            f"{name}: column {name_some(map(repr, twice))} stands there more than once. Rename one of them."
+        )
+
+
+def number_rows(batch: pa.RecordBatch, names: Sequence[str], *, first: int, left_out: Sequence[int]) -> pa.Table:
+    """Name the columns of a batch and add `row`, each row's number in its file; `left_out` rows never arrived."""
+    import numpy as np
+    import pyarrow as pa
+
+    bad = np.array(left_out, dtype=np.int64)
+    candidates = np.arange(2, first + batch.num_rows + len(bad) + 2, dtype=np.int64)
+    rows = np.setdiff1d(candidates, bad)[first : first + batch.num_rows]
+    table = pa.Table.from_batches([batch]).rename_columns(list(names))
+    return table.append_column("row", pa.array(rows))

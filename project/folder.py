@@ -1,0 +1,112 @@
+"""A user's project: the folder with `leads.toml`, read and checked."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from project.errors import SettingsError, StorageError
+from project.settings import (
+    AccountsSettings,
+    CapacitySettings,
+    EventsSettings,
+    Label,
+    LeadsSettings,
+    OutcomeSettings,
+    ProjectSettings,
+    RuleSettings,
+    Settings,
+    SnapshotSettings,
+    StagesSettings,
+    TrainingSettings,
+)
+
+__all__ = ["FILE_NAME", "Project", "find_project", "read_settings"]
+
+FILE_NAME = "leads.toml"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with `leads.toml`; everything written goes under `state`."""
+
+    folder: Path
+    settings: Settings
+
+    @property
+    def state(self) -> Path:
+        """The folder of models, tracking store, rejects and reports."""
+        return self.folder / "state"
+
+
+def find_project(folder: Path) -> Project:
+    """Read the nearest `leads.toml` in `folder` or above it.
+
+    Raises
+    ------
+    SettingsError
+        There is none, or it cannot be used as it stands.
+    """
+    start = folder.resolve()
+    for candidate in (start, *start.parents):
+        if (candidate / FILE_NAME).is_file():
+            return Project(candidate, read_settings(candidate / FILE_NAME))
+    raise SettingsError(f"{folder}: no {FILE_NAME} here or above. Make one: leads init {folder} --leads FILE")
+
+
+def read_settings(path: Path) -> Settings:
+    """Read and check one `leads.toml`.
+
+    Raises
+    ------
+    SettingsError
+        Not TOML, an unknown key (the nearest known one is named), or a value that cannot be used.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read ({error.strerror}).") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not valid TOML: {error}.") from error
+    try:
+        return Settings.model_validate(content)
+    except ValidationError as error:
+        lines = [_explain(dict(problem)) for problem in error.errors()]
+        raise SettingsError(f"{path}: " + "; ".join(lines) + ".") from error
+
+
+def _explain(problem: dict[str, object]) -> str:
+    location = problem["loc"]
+    where = ".".join(str(part) for part in location) if isinstance(location, tuple) else ""
+    if problem["type"] == "extra_forbidden" and isinstance(location, tuple):
+        known = _known_keys(tuple(str(part) for part in location[:-1]))
+        near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0)
+        return f"unknown key {where!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    if problem["type"] == "missing":
+        return f"{where!r} is missing"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message
+
+
+def _known_keys(section: tuple[str, ...]) -> list[str]:
+    names = [name for name in section if not name.isdigit()]
+    if not names:
+        return list(Settings.model_fields)
+    models: dict[str, type[BaseModel]] = {
+        "project": ProjectSettings,
+        "leads": LeadsSettings,
+        "events": EventsSettings,
+        "stages": StagesSettings,
+        "accounts": AccountsSettings,
+        "outcome": OutcomeSettings,
+        "snapshots": SnapshotSettings,
+        "capacity": CapacitySettings,
+        "rules": RuleSettings,
+        "training": TrainingSettings,
+    }
+    model = Label if "labels" in names else models.get(names[0])
+    return list(model.model_fields) if model else []
