@@ -68,7 +68,10 @@ def choose_policy(
     else:
         absent = [name for name in ("cost_per_call", "value_per_win") if getattr(capacity, name) is None]
         without_value = " expected_value stays empty." if capacity.value_per_win is None else ""
-        notes.append(f"No capacity.{' and '.join(absent)}: bands follow capacity alone.{without_value}")
+        notes.append(
+            f"No capacity.{' and '.join(absent)}: without both cost_per_call and value_per_win bands follow capacity "
+            f"alone.{without_value}"
+        )
     sql = max(by_capacity, break_even or 0.0)
     mql = break_even if break_even is not None and break_even < sql else sql / 2
     policy = BandPolicy(
