@@ -112,7 +112,9 @@ def build_catalogue(tables: Tables, settings: Settings) -> Catalogue:
         valued = {str(kind): int(n) > 0 for kind, n in found if str(kind) not in settings.events.ignore}
         subjects = _subjects(list(valued), settings.events)
         for subject in subjects:
-            has_values = any(valued.get(kind, False) for kind in subject.kinds)
+            # seconds on a page and minutes of a webinar do not add up; a declared group is its owner's word they do
+            mixed = subject.name == "any_event" and len(subject.kinds) > 1
+            has_values = not mixed and any(valued.get(kind, False) for kind in subject.kinds)
             features += _behaviour_features(subject, settings.events.windows, has_values=has_values)
     return Catalogue(_unique_names(features), subjects)
 

@@ -27,23 +27,17 @@ def write_atomically(path: Path) -> Iterator[Path]:
     StorageError
         The folder cannot be written, or the disk is full. Nothing is left behind.
     """
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _storage(path):
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=f".part{path.suffix}", dir=path.parent)
         os.close(handle)
         temporary = Path(name)
-        yield temporary
-        _flush(temporary)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-        _flush(path.parent)
-    except OSError as error:
-        raise StorageError(
-            f"{path}: cannot be written ({error.strerror or error}). Free space or choose another place."
-        ) from error
-    finally:
-        if temporary is not None:
+        try:
+            yield temporary
+            _flush(temporary)
+            temporary.chmod(0o644)
+            temporary.replace(path)
+            _flush(path.parent)
+        finally:
             temporary.unlink(missing_ok=True)
 
 
@@ -53,27 +47,33 @@ def write_folder_atomically(path: Path) -> Iterator[Path]:
 
     An existing folder at `path` is replaced.
     """
-    temporary = None
+    with _storage(path):
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+        try:
+            yield temporary
+            for file in sorted(temporary.rglob("*")):
+                _flush(file)
+            temporary.chmod(0o755)
+            earlier = temporary.with_suffix(".old")
+            if path.exists():
+                path.replace(earlier)
+            temporary.replace(path)
+            _flush(path.parent)
+            shutil.rmtree(earlier, ignore_errors=True)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _storage(path: Path) -> Iterator[None]:
+    """Make the folder of `path`; turn what the disk refuses into an error that names the file."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-        yield temporary
-        for file in sorted(temporary.rglob("*")):
-            _flush(file)
-        temporary.chmod(0o755)
-        earlier = temporary.with_suffix(".old")
-        if path.exists():
-            path.replace(earlier)
-        temporary.replace(path)
-        _flush(path.parent)
-        shutil.rmtree(earlier, ignore_errors=True)
+        yield
     except OSError as error:
         raise StorageError(
             f"{path}: cannot be written ({error.strerror or error}). Free space or choose another place."
         ) from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _flush(path: Path) -> None:

@@ -96,8 +96,8 @@ ages = ["0d", "1d", "3d", "7d", "14d", "30d"]
 
 [capacity]
 leads_per_week = <capacity>
-cost_per_call = 15
-value_per_win = 600
+cost_per_call = 25
+value_per_win = 400
 currency = "EUR"
 
 [[rules]]
