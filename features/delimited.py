@@ -49,6 +49,10 @@ def _parse_header(path: Path, encoding: str, delimiter: str | None) -> tuple[lis
             found.append(([cell.strip() for cell in cells], mark, max(1, lines)))
     except UnicodeDecodeError as error:
         raise _wrong_encoding(path, encoding) from error
+    except (TypeError, ValueError) as error:
+        raise SettingsError(
+            f"{path.name}: {delimiter!r} cannot be a delimiter ({error}). Correct it in leads.toml."
+        ) from error
     except csv.Error as error:
         raise SchemaError(f"{path.name}: its header cannot be read as CSV ({error}).") from error
     except LookupError as error:

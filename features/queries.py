@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.batches import Source, check_columns, number_rows
-from project.errors import StorageError
+from project.errors import SchemaError, StorageError
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
     from project.settings import SourceSettings
@@ -29,7 +30,11 @@ def open_query(settings: SourceSettings, wanted: Sequence[str], *, folder: Path)
     else:
         header, rows = _query_sqlalchemy(url, query, folder=folder)
     name = "query " + " ".join(query.split())[:60]
-    check_columns(name, header, wanted)
+    try:
+        check_columns(name, header, wanted)
+    except SchemaError:
+        rows.close()
+        raise
     source = Source(name, header, iter(()))
     source.batches = _batch_rows(source, rows, [header.index(column) for column in wanted])
     return source
@@ -57,7 +62,7 @@ def _text_of(value: object) -> str | None:
     return value.isoformat() if isinstance(value, datetime | date) else str(value)
 
 
-Rows = Iterator[Sequence[Sequence[object]]]
+Rows = Generator[Sequence[Sequence[object]], None, None]
 
 
 def _query_duckdb(url: str, query: str, *, folder: Path) -> tuple[tuple[str, ...], Rows]:
@@ -71,7 +76,20 @@ def _query_duckdb(url: str, query: str, *, folder: Path) -> tuple[tuple[str, ...
         connection.execute(f"SELECT {texts} FROM ({query})")
     except duckdb.Error as error:
         raise StorageError(f"{url}: the query failed: {error}") from error
-    return header, iter(lambda: connection.fetchmany(_SQL_ROWS), [])
+    return header, _started(_fetch_duckdb(connection))
+
+
+def _fetch_duckdb(connection: duckdb.DuckDBPyConnection) -> Rows:
+    with connection:
+        yield []
+        while chunk := connection.fetchmany(_SQL_ROWS):
+            yield chunk
+
+
+def _started(rows: Rows) -> Rows:
+    """Take the empty first chunk, so that closing an unread query closes its connection."""
+    next(rows)
+    return rows
 
 
 def _query_sqlalchemy(url: str, query: str, *, folder: Path) -> tuple[tuple[str, ...], Rows]:
@@ -79,16 +97,22 @@ def _query_sqlalchemy(url: str, query: str, *, folder: Path) -> tuple[tuple[str,
 
     if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
         url = f"sqlite:///{folder / url.removeprefix('sqlite:///')}"
+    engine = None
     try:
-        connection = sqlalchemy.create_engine(url).connect().execution_options(stream_results=True)
+        engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+        connection = engine.connect().execution_options(stream_results=True)
         result = connection.execute(sqlalchemy.text(query))
     except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
+        if engine is not None:
+            engine.dispose()
         raise StorageError(f"{url.split('@')[-1]}: the query failed: {error}") from error
 
-    def rows() -> Rows:
+    def fetch() -> Rows:
         try:
+            yield []
             yield from result.partitions(_SQL_ROWS)
         finally:
             connection.close()
+            engine.dispose()
 
-    return tuple(result.keys()), rows()
+    return tuple(result.keys()), _started(fetch())

@@ -70,7 +70,7 @@ def base_rate_figure(figure: Figure, evidence: Evidence) -> None:
     rate, low, high, leads = (_numbers(rows, key) for key in ("rate", "low", "high", "leads"))
     axes = figure.subplots()
     bars = axes.twinx()
-    bars.bar(month, leads, color="#9aa4ab", alpha=0.45, width=22)
+    bars.bar(month, leads, color="#9aa4ab", alpha=0.45, width=np.timedelta64(22, "D"))
     bars.set(ylim=(0, max(1.0, 3.2 * leads.max())), yticks=[0, leads.max()], yticklabels=["0", f"{leads.max():,.0f}"])
     bars.set_ylabel("leads a month", color=_GREY, loc="bottom")
     bars.tick_params(length=0, labelcolor=_GREY)
