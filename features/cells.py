@@ -61,6 +61,7 @@ class CellReader:
         self._check_zones(table, source, source_settings, cells, columns)
         self._convert(table, source_settings, cells, columns)
         self.counts[table] = self._count(table, source, columns)
+        self.connection.execute(f"DROP TABLE raw_{table}")
 
     def _load(self, table: str, source: Source, columns: Mapping[str, str]) -> None:
         declared = ", ".join(f"{column} VARCHAR" for column in columns.values())

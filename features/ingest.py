@@ -60,6 +60,8 @@ def read_tables(project: Project) -> Tables:
     _finish_events(connection, present=settings.events is not None)
     _finish_outcomes(connection, settings)
     _finish_accounts(connection, account_attributes, present=settings.accounts is not None)
+    for table in reader.counts:
+        connection.execute(f"DROP TABLE typed_{table}")
     observed_from, observed_until = _observed(connection, settings)
     return Tables(
         connection=connection,
