@@ -62,7 +62,7 @@ def demo(
         project,
         model_name=trained.model.model_id,
         as_of=None,
-        scored_at=now,
+        scored_at=now.replace(tzinfo=None),
         language="en",
         closed_too=False,
         progress=terminal.step,
@@ -85,7 +85,11 @@ def main() -> None:
     """Run the command line."""
     # idle OpenMP threads that spin make everything crawl when the cores are shared with other work
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    app()
+    try:
+        app()
+    except KeyboardInterrupt:
+        # pressed before any command had begun
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

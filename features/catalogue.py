@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from features.words import describe_window_en, describe_window_ru, slug
@@ -94,8 +94,8 @@ class Catalogue:
         return Catalogue(features, subjects)
 
 
-def build_catalogue(tables: Tables, settings: Settings) -> Catalogue:
-    """List every feature that the declared columns and the kinds of events found allow."""
+def build_catalogue(tables: Tables, settings: Settings, *, until: datetime | None = None) -> Catalogue:
+    """List every feature that the declared columns and the kinds of events recorded before `until` allow."""
     accounts = settings.accounts
     features = [
         *_attribute_features(tables.lead_attributes, "lead", settings.leads.labels, dated=tables.dated),
@@ -107,7 +107,9 @@ def build_catalogue(tables: Tables, settings: Settings) -> Catalogue:
     subjects: tuple[Subject, ...] = ()
     if settings.events is not None and tables.dated:
         found = tables.connection.execute(
-            "SELECT kind, count(value) FROM events GROUP BY kind ORDER BY count(*) DESC, kind"
+            "SELECT kind, count(value) FROM events WHERE ? IS NULL OR recorded_at < ? "
+            "GROUP BY kind ORDER BY count(*) DESC, kind",
+            [until, until],
         ).fetchall()
         valued = {str(kind): int(n) > 0 for kind, n in found if str(kind) not in settings.events.ignore}
         subjects = _subjects(list(valued), settings.events)

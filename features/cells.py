@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from features.sources import BadRow, Source, open_source
 from features.tables import CONTRACTS, TableCount, quote
 from project.errors import SchemaError, SettingsError, name_some
-from project.files import write_atomically
+from project.files import remove_file, write_atomically
 
 if TYPE_CHECKING:
     import duckdb
@@ -118,7 +118,8 @@ class CellReader:
     def _count(self, table: str, source: Source, columns: Mapping[str, str]) -> TableCount:
         read, aside = self.connection.execute(f"SELECT count(*), count(reason_aside) FROM typed_{table}").fetchall()[0]
         aside_reasons = self.connection.execute(
-            f"SELECT regexp_replace(reason_aside, 'row \\d+', 'an earlier row'), count(*) FROM typed_{table} "
+            "SELECT regexp_replace(regexp_replace(reason_aside, 'row \\d+', 'an earlier row'), ': .* is not ', "
+            f"': not ', 's'), count(*) FROM typed_{table} "
             "WHERE reason_aside IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1"
         ).fetchall()
         reasons = {str(reason): int(n) for reason, n in aside_reasons}
@@ -129,7 +130,7 @@ class CellReader:
         if rejected:
             self._write_rejects(table, source.bad_rows, columns, file)
         else:
-            file.unlink(missing_ok=True)
+            remove_file(file)
         total = int(read) + len(source.bad_rows)
         return TableCount(total, total - rejected, rejected, reasons, file if rejected else None)
 

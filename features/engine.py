@@ -59,6 +59,13 @@ def build_features(snapshots: pd.DataFrame, tables: Tables, catalogue: Catalogue
         known = set(tables.connection.execute("SELECT lead_id FROM leads").df()["lead_id"])
         unknown = [lead for lead in snapshots["lead_id"] if lead not in known]
         raise SchemaError(f"Snapshots ask about leads that the leads table does not hold: {name_some(unknown)}.")
+    for place, feature in enumerate(catalogue.features):
+        found = "category" if pa.types.is_string(answers.column(place + 1).type) else "number"
+        if feature.kind == "number" and found == "category":
+            raise SchemaError(
+                f"The model was trained with {feature.subject!r} as a number, leads.toml now calls it a category. "
+                "Change it back, or train a new model."
+            )
     columns = {
         feature.name: answers.column(place + 1).to_pandas().astype("float64" if feature.kind == "number" else "str")
         for place, feature in enumerate(catalogue.features)

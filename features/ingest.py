@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,9 +61,10 @@ def read_tables(project: Project) -> Tables:
     _finish_events(connection, present=settings.events is not None)
     _finish_outcomes(connection, settings)
     _finish_accounts(connection, account_attributes, present=settings.accounts is not None)
+    observed_from, observed_until, data_until = _observed(connection, settings)
+    connection.execute("DROP VIEW changes")
     for table in reader.counts:
         connection.execute(f"DROP TABLE typed_{table}")
-    observed_from, observed_until = _observed(connection, settings)
     return Tables(
         connection=connection,
         dated=settings.dated,
@@ -72,6 +74,7 @@ def read_tables(project: Project) -> Tables:
         observed_until=observed_until,
         counts=reader.counts,
         data_hash=hash_bytes("".join(reader.hashes).encode()),
+        data_until=data_until,
     )
 
 
@@ -212,12 +215,11 @@ def _finish_outcomes(connection: duckdb.DuckDBPyConnection, settings: Settings) 
             parts.append(
                 f"SELECT lead_id, {target}_at AS changed_at, {flags} FROM typed_leads WHERE reason_aside IS NULL"
             )
-    if not parts:
-        connection.execute("CREATE TABLE outcomes (lead_id VARCHAR, won_at TIMESTAMP, lost_at TIMESTAMP)")
-        return
+    none = "SELECT NULL::VARCHAR AS lead_id, NULL::TIMESTAMP AS changed_at, false AS won, false AS lost WHERE false"
+    connection.execute(f"CREATE VIEW changes AS {' UNION ALL '.join(parts or [none])}")
     connection.execute(
         "CREATE TABLE outcomes AS SELECT lead_id, min(changed_at) FILTER (WHERE won) AS won_at, "
-        f"min(changed_at) FILTER (WHERE lost) AS lost_at FROM ({' UNION ALL '.join(parts)}) "
+        "min(changed_at) FILTER (WHERE lost) AS lost_at FROM changes "
         "WHERE (won OR lost) AND changed_at IS NOT NULL GROUP BY lead_id"
     )
 
@@ -228,6 +230,13 @@ def _check_won_stage(connection: duckdb.DuckDBPyConnection, settings: Settings) 
     ).fetchall()
     stages = [str(stage) for (stage,) in found]
     absent = [name for name in (*settings.outcome.won, *settings.outcome.lost) if name not in stages]
+    alike = {stage.strip().casefold() for stage in stages}
+    misspelt = [name for name in absent if difflib.get_close_matches(name.strip().casefold(), alike, n=1, cutoff=0.85)]
+    if misspelt:
+        raise SettingsError(
+            f"outcome names {name_some(map(repr, misspelt))}, but the stages found are "
+            f"{name_some(map(repr, stages), most=20)}. Correct it in leads.toml."
+        )
     if stages and not set(settings.outcome.won) & set(stages):
         raise SettingsError(
             f"outcome.won names {name_some(map(repr, absent))}, but the stages found are {name_some(stages, most=20)}. "
@@ -247,16 +256,28 @@ def _finish_accounts(connection: duckdb.DuckDBPyConnection, attributes: Sequence
     )
 
 
-def _observed(connection: duckdb.DuckDBPyConnection, settings: Settings) -> tuple[datetime | None, datetime | None]:
+def _observed(
+    connection: duckdb.DuckDBPyConnection, settings: Settings
+) -> tuple[datetime | None, datetime | None, datetime | None]:
+    """Return since when and until when outcomes are known, and the latest time in any table.
+
+    Outcomes are known until the last stage change, of any stage. Where there are events, not after the last of them
+    either: one date in the future (a booked meeting, a typing error) must not make young leads look old. Rows of
+    unknown leads do not count.
+    """
     if not settings.dated:
-        return None, None
-    first, last = connection.execute(
-        """SELECT min(created_at), greatest(max(created_at),
-            (SELECT max(greatest(occurred_at, recorded_at)) FROM events),
-            (SELECT max(greatest(coalesce(won_at, lost_at), coalesce(lost_at, won_at))) FROM outcomes)) FROM leads"""
+        return None, None, None
+    first, arrived, active, changed = connection.execute(
+        """SELECT min(created_at), max(created_at),
+            (SELECT max(greatest(occurred_at, recorded_at)) FROM events SEMI JOIN leads USING (lead_id)),
+            (SELECT max(changed_at) FROM changes SEMI JOIN leads USING (lead_id)) FROM leads"""
     ).fetchall()[0]
+    last = arrived if active is None else max(active, arrived)
+    if changed is not None:
+        last = changed if active is None else min(last, changed)
     zone, outcome = settings.project.timezone, settings.outcome
-    return _naive_utc(outcome.observed_from, zone) or first, _naive_utc(outcome.observed_until, zone) or last
+    latest = max(moment for moment in (arrived, active, changed) if moment is not None)
+    return _naive_utc(outcome.observed_from, zone) or first, _naive_utc(outcome.observed_until, zone) or last, latest
 
 
 def _naive_utc(moment: datetime | None, timezone: str | None) -> datetime | None:

@@ -65,14 +65,15 @@ def build_open_snapshots(tables: Tables, as_of: datetime | None, *, closed_too: 
     )
 
 
-def default_as_of(tables: Tables) -> datetime | None:
+def default_as_of(tables: Tables, *, not_after: datetime | None = None) -> datetime | None:
     """Return the first whole second after everything in the tables: all of it is known, nothing of it is ahead.
 
-    Null for a flat file.
+    Rows dated after `not_after` (the present, UTC) do not pull it into the future. Null for a flat file.
     """
-    if tables.observed_until is None:
+    if tables.data_until is None:
         return None
-    return tables.observed_until.replace(microsecond=0) + timedelta(seconds=1)
+    moment = tables.data_until.replace(microsecond=0) + timedelta(seconds=1)
+    return moment if not_after is None else min(moment, not_after.replace(microsecond=0))
 
 
 def _moment(when: datetime | None) -> str:

@@ -150,6 +150,8 @@ class Tables:
         Whether leads and outcomes have dates. If not, there is one snapshot a lead and no time to respect.
     observed_from, observed_until
         Outcomes are known in the half-open interval between them, UTC; both null for a flat file.
+    data_until
+        The latest time in any table; null for a flat file.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -160,6 +162,7 @@ class Tables:
     observed_until: datetime | None
     counts: Mapping[str, TableCount]
     data_hash: str
+    data_until: datetime | None = None
 
 
 def quote(text: str) -> str:

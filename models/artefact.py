@@ -105,7 +105,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / _MANIFEST
     if not path.is_file():
         raise ArtefactError(f"{folder}: no {_MANIFEST}, so this is not a saved model. {cure}")
-    raw = path.read_bytes()
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ArtefactError(f"{path}: cannot be read ({error.strerror}). {cure}") from error
     try:
         manifest: dict[str, Any] = json.loads(raw)
         protocol = manifest["protocol"]

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from project.errors import NotEnoughDataError, QualityGateError, SettingsError, StorageError
+from project.errors import ArtefactError, NotEnoughDataError, QualityGateError, SettingsError, StorageError
 from project.files import canonical_json, write_atomically
 
 __all__ = ["Alias", "find_model", "models_folder", "move_alias", "read_aliases", "read_moves"]
@@ -30,10 +30,15 @@ def read_aliases(state: Path) -> dict[str, str]:
     path = state / "aliases.json"
     if not path.is_file():
         return {}
+    cure = "Write {} into it and promote a model again."
     try:
-        content: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise StorageError(f"{path}: damaged. Write {{}} into it and promote a model again.") from error
+        raise StorageError(f"{path}: damaged. {cure}") from error
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read ({error.strerror}).") from error
+    if not isinstance(content, dict) or not all(isinstance(model, str) for model in content.values()):
+        raise StorageError(f"{path}: damaged, it does not name a model for each alias. {cure}")
     return content
 
 
@@ -42,7 +47,10 @@ def read_moves(state: Path) -> list[dict[str, Any]]:
     path = state / "promotions.jsonl"
     if not path.is_file():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    except (ValueError, OSError) as error:
+        raise StorageError(f"{path}: damaged or not to be read ({error}). Take the bad line out.") from error
 
 
 def find_model(state: Path, name: str = "champion") -> Path:
@@ -60,7 +68,11 @@ def find_model(state: Path, name: str = "champion") -> Path:
     wanted = aliases.get(name, name)
     if wanted in models:
         return models[wanted]
-    if not aliases and not models:
+    if name in aliases:
+        raise ArtefactError(
+            f"{models_folder(state) / wanted}: the {name} is gone. Restore it, or roll back: leads rollback"
+        )
+    if not models:
         raise NotEnoughDataError("No model was trained yet. Run: leads train")
     raise SettingsError(f"There is no model {name!r}. Known: {', '.join(sorted({*aliases, *models}))}.")
 

@@ -13,7 +13,15 @@ from pathlib import Path
 
 from project.errors import LockHeldError, StorageError
 
-__all__ = ["canonical_json", "hash_bytes", "hash_file", "lock_folder", "write_atomically", "write_folder_atomically"]
+__all__ = [
+    "canonical_json",
+    "hash_bytes",
+    "hash_file",
+    "lock_folder",
+    "remove_file",
+    "write_atomically",
+    "write_folder_atomically",
+]
 
 
 @contextmanager
@@ -84,6 +92,12 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
+def remove_file(path: Path) -> None:
+    """Remove a file if it is there."""
+    with _storage(path):
+        path.unlink(missing_ok=True)
+
+
 def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal."""
     try:
@@ -128,7 +142,9 @@ def lock_folder(folder: Path, *, wait_seconds: float = 2.0) -> Iterator[None]:
     lock = FileLock(folder / ".lock", timeout=wait_seconds)
     try:
         lock.acquire()
-    except Timeout as error:
+    except OSError as error:
+        if not isinstance(error, Timeout):
+            raise StorageError(f"{folder}: cannot be written ({error.strerror}). Choose another place.") from error
         raise LockHeldError(
             f"{folder}: another command is writing here. Wait for it to end, then try again."
         ) from error

@@ -217,6 +217,13 @@ class Settings(_Section):
             raise ValueError("outcome.won is empty: name the stages that mean a won lead")
         if self.outcome.column is not None and not self.outcome.won:
             raise ValueError("outcome.won is empty: name the values of outcome.column that mean a won lead")
+        for rule in self.rules:
+            kind = self.leads.columns.get(rule.column)
+            if kind is None or kind == "number":
+                found = "not in leads.columns" if kind is None else "a number there"
+                raise ValueError(
+                    f"rule {rule.name!r} reads column {rule.column!r}, which is {found}: declare it as rule or category"
+                )
         clash = sorted(set(self.leads.columns) & set(self.leads.forbidden))
         if clash:
             raise ValueError(f"leads.columns and leads.forbidden both name {', '.join(clash)}: keep one")

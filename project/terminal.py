@@ -103,5 +103,18 @@ def _ending(*, as_json: bool) -> Iterator[None]:
         sys.stderr.write(f"Error: {error}\n")
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
-        sys.stderr.write("Interrupted; nothing half-written is left behind.\n")
+        _say_interrupted()
         raise typer.Exit(130) from None
+    except RuntimeError as error:
+        # DuckDB answers Ctrl-C in the middle of a query with an error of its own
+        if "interrupted" not in str(error).lower():
+            raise
+        _say_interrupted()
+        raise typer.Exit(130) from None
+    except EOFError as error:
+        sys.stderr.write(f"Error: a packed file ends too early ({error}). Is it whole?\n")
+        raise typer.Exit(8) from None
+
+
+def _say_interrupted() -> None:
+    sys.stderr.write("Interrupted; nothing half-written is left behind.\n")

@@ -52,16 +52,18 @@ def score(
     Example: leads score --project crm --as-of 2026-01-15T06:00:00Z --out scored.parquet --language ru
     """
     from project.folder import find_project
-    from serving.score import score_open_leads, write_scores
+    from serving.score import check_out, score_open_leads, write_scores
 
     terminal = Terminal(json_)
     found = _with_leads(find_project(project), leads)
     spoken = language or found.settings.project.language
+    if out is not None:
+        check_out(out, sources=_source_files(found))
     scored = score_open_leads(
         found,
         model_name=model,
         as_of=_read_moment(as_of, "--as-of"),
-        scored_at=_read_moment(scored_at, "--scored-at") or datetime.now(UTC),
+        scored_at=_read_moment(scored_at, "--scored-at") or datetime.now(UTC).replace(tzinfo=None),
         language=spoken,
         closed_too=closed_too,
         progress=terminal.step,
@@ -108,21 +110,28 @@ def _read_moment(text: str | None, option: str) -> datetime | None:
         return datetime.now(UTC).replace(tzinfo=None)
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    except (ValueError, OverflowError) as error:
         raise SettingsError(f"{option} {text!r} is not a time. Write it as 2026-01-15T06:00:00Z.") from error
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def _source_files(project: Project) -> list[Path]:
+    settings = project.settings
+    sources = (settings.leads, settings.events, settings.stages, settings.accounts)
+    return [project.folder / source.file for source in sources if source is not None and source.file is not None]
 
 
 def _copy_rejects(scored: Scored, out: Path) -> None:
     """Put the leads that were set aside beside the output, with their reasons."""
     import shutil
 
-    from project.files import write_atomically
+    from project.files import remove_file, write_atomically
 
     beside = out.with_name(f"{out.stem}.rejects.csv")
     file = scored.counts["leads"].rejects_file
     if file is None:
-        beside.unlink(missing_ok=True)
+        if beside.is_file() and beside.read_bytes()[:11] == b"row,reason,":
+            remove_file(beside)
         return
     with write_atomically(beside) as temporary:
         shutil.copyfile(file, temporary)
@@ -172,7 +181,14 @@ def explain(
 
     found = find_project(project)
     spoken = language or found.settings.project.language
-    explanation = explain_lead(found, lead_id, model_name=model, as_of=_read_moment(as_of, "--as-of"), language=spoken)
+    explanation = explain_lead(
+        found,
+        lead_id,
+        model_name=model,
+        as_of=_read_moment(as_of, "--as-of"),
+        not_after=datetime.now(UTC).replace(tzinfo=None),
+        language=spoken,
+    )
     terminal = Terminal(json_)
     _show_explanation(terminal, explanation, language=spoken)
     terminal.answer(
@@ -252,11 +268,17 @@ def _show_manifest(terminal: Terminal, manifest: dict[str, object]) -> None:
     assert isinstance(split, dict)
     assert isinstance(test, dict)
     rows = [
-        [name, (entry["from"] or "–")[:16], (entry["to"] or "–")[:16], f"{entry['leads']:,}", f"{entry['positives']:,}"]
+        [
+            name,
+            (entry["from"] or "–")[:16],
+            (entry["to"] or "–")[:16],
+            f"{entry['leads']:,}",
+            f"{entry['converted_leads']:,}",
+        ]
         for name, entry in split.items()
         if name != "kind"
     ]
-    terminal.table(["period", "from", "to", "leads", "conversions"], rows, title=f"Split by {split['kind']}")
+    terminal.table(["period", "from", "to", "leads", "converted"], rows, title=f"Split by {split['kind']}")
     terminal.say("Test     " + ", ".join(f"{name} {value:.4g}" for name, value in test.items() if value is not None))
     for name in ("data_hash", "settings_hash", "code_hash"):
         terminal.say(f"{name:13s}  {str(manifest[name])[:16]}…")

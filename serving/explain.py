@@ -11,7 +11,7 @@ from features.ingest import read_tables
 from features.snapshots import build_open_snapshots, default_as_of
 from models.reasons import Language, Reason, find_reasons
 from project.errors import SettingsError
-from serving.score import load_named_model
+from serving.score import check_sources, load_named_model
 
 if TYPE_CHECKING:
     from project.folder import Project
@@ -46,7 +46,7 @@ class Explanation:
 
 
 def explain_lead(
-    project: Project, lead_id: str, *, model_name: str, as_of: datetime | None, language: Language
+    project: Project, lead_id: str, *, model_name: str, as_of: datetime | None, not_after: datetime, language: Language
 ) -> Explanation:
     """Build the lead's features as of a moment and take its probability apart.
 
@@ -57,7 +57,8 @@ def explain_lead(
     """
     model, catalogue = load_named_model(project, model_name)
     tables = read_tables(project)
-    moment = as_of or default_as_of(tables)
+    check_sources(tables, model, catalogue)
+    moment = as_of or default_as_of(tables, not_after=not_after)
     snapshots = build_open_snapshots(tables, moment, closed_too=True)
     snapshots = snapshots.loc[snapshots["lead_id"] == lead_id].reset_index(drop=True)
     if snapshots.empty:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,12 +22,22 @@ from models.lead_model import LeadModel
 from models.reasons import Language, reason_columns
 from models.registry import find_model
 from project.duration import parse_duration
+from project.errors import SchemaError, SettingsError, name_some
 
 if TYPE_CHECKING:
     from features.tables import TableCount, Tables
     from project.folder import Project
 
-__all__ = ["COLUMNS", "Scored", "load_named_model", "score_open_leads", "score_snapshots", "write_scores"]
+__all__ = [
+    "COLUMNS",
+    "Scored",
+    "check_out",
+    "check_sources",
+    "load_named_model",
+    "score_open_leads",
+    "score_snapshots",
+    "write_scores",
+]
 
 COLUMNS = (
     "lead_id",
@@ -107,11 +117,36 @@ def score_open_leads(
     model, catalogue = load_named_model(project, model_name)
     progress("Reading the tables")
     tables = read_tables(project)
-    moment = as_of or default_as_of(tables)
+    check_sources(tables, model, catalogue)
+    moment = as_of or default_as_of(tables, not_after=scored_at)
     snapshots = build_open_snapshots(tables, moment, closed_too=closed_too)
     progress(f"Scoring {len(snapshots):,} leads")
     leads = score_snapshots(snapshots, tables, model, catalogue, scored_at=scored_at, language=language)
     return Scored(leads, moment, model, tables.counts)
+
+
+def check_sources(tables: Tables, model: LeadModel, catalogue: Catalogue) -> None:
+    """Refuse tables that lack a whole source the model was trained on: every lead would look silent, in silence.
+
+    Raises
+    ------
+    SchemaError
+        No events, accounts or dates where the model has features of them, or events of none of the known kinds.
+    """
+    origins = {feature.origin for feature in catalogue.features}
+    if bool(model.manifest["dated"]) != tables.dated:
+        raise SchemaError("The model was trained with dates and these tables have none, or the other way round.")
+    for origin, table in (("behaviour", "events"), ("account", "accounts")):
+        if origin in origins and table not in tables.counts:
+            raise SchemaError(f"The model reads [{table}], which leads.toml no longer declares. Declare it again.")
+    if "behaviour" in origins:
+        kinds = {kind for subject in catalogue.subjects for kind in subject.kinds}
+        found = {str(kind) for (kind,) in tables.connection.execute("SELECT DISTINCT kind FROM events").fetchall()}
+        if found and not found & kinds:
+            raise SchemaError(
+                f"None of the events is of a kind the model knows ({name_some(sorted(kinds))}); found "
+                f"{name_some(sorted(found))}. Were they renamed?"
+            )
 
 
 def score_snapshots(
@@ -180,6 +215,14 @@ def _best_first(scored: pd.DataFrame) -> pd.DataFrame:
     return scored.iloc[order].reset_index(drop=True)
 
 
+def check_out(path: Path, *, sources: Sequence[Path] = ()) -> None:
+    """Refuse to write anything but .csv or .parquet, or over one of the sources."""
+    if path.suffix.lower() not in {".csv", ".parquet"}:
+        raise SettingsError(f"{path}: write to a .csv or a .parquet file.")
+    if path.resolve() in {source.resolve() for source in sources}:
+        raise SettingsError(f"{path}: is one of the files that leads.toml reads. Choose another name.")
+
+
 def write_scores(scored: pd.DataFrame, path: Path) -> None:
     """Write CSV or Parquet, by suffix; the file is whole or absent, and the same scores give the same bytes.
 
@@ -190,14 +233,11 @@ def write_scores(scored: pd.DataFrame, path: Path) -> None:
     StorageError
         The file cannot be written.
     """
-    from project.errors import SettingsError
     from project.files import write_atomically
 
-    suffix = path.suffix.lower()
-    if suffix not in {".csv", ".parquet"}:
-        raise SettingsError(f"{path}: write to a .csv or a .parquet file.")
+    check_out(path)
     with write_atomically(path) as temporary:
-        if suffix == ".csv":
+        if path.suffix.lower() == ".csv":
             scored.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
         else:
             scored.to_parquet(temporary, index=False)

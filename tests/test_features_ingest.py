@@ -456,7 +456,7 @@ def test_a_flat_outcome_tells_who_converted_and_who_is_closed(tmp_path: Path) ->
 
 def test_a_misspelt_won_stage_is_an_error_that_lists_the_stages_found(tmp_path: Path) -> None:
     stages = "id,at,stage\n1,2024-05-09T00:00:00Z,Won\n1,2024-05-05T00:00:00Z,talked\n1,2024-05-06T00:00:00Z,talked\n"
-    with pytest.raises(SettingsError, match=r"outcome\.won names 'won', 'lost', but the stages found are talked, Won"):
+    with pytest.raises(SettingsError, match=r"outcome names 'won', but the stages found are 'talked', 'Won'"):
         make_tables(tmp_path, BASIC_TOML, {"leads.csv": LEADS, "stages.csv": stages})
 
 

@@ -173,7 +173,28 @@ def test_the_default_moment_is_after_everything_known(tmp_path: Path) -> None:
     tables = world(
         tmp_path, stages("1,2024-06-01T00:00:00.25Z,talked", "1,2024-05-30T00:00:00.75Z,won"), toml=BASIC_TOML
     )
-    assert default_as_of(tables) == datetime(2024, 5, 30, 0, 0, 1)
+    assert default_as_of(tables) == datetime(2024, 6, 1, 0, 0, 1)
+    assert default_as_of(tables, not_after=datetime(2024, 5, 20, 8, 0, 0, 7)) == datetime(2024, 5, 20, 8)
+
+
+def test_a_date_in_the_future_does_not_make_young_leads_old(tmp_path: Path) -> None:
+    events = '[events]\nfile="e.csv"\nlead="l"\nat="t"\nkind="k"\n'
+    files = {
+        "leads.csv": LEADS,
+        "stages.csv": stages("1,2024-06-01T00:00:00Z,talked"),
+        "e.csv": "l,t,k\n1,2024-05-31T00:00:00Z,a\n1,2031-01-01T00:00:00Z,a\nnobody,2032-01-01T00:00:00Z,a\n",
+    }
+    assert make_tables(tmp_path, events + BASIC_TOML, files).observed_until == utc("2024-06-01")
+
+
+def test_outcomes_that_end_before_the_events_end_the_observation(tmp_path: Path) -> None:
+    events = '[events]\nfile="e.csv"\nlead="l"\nat="t"\nkind="k"\n'
+    files = {
+        "leads.csv": LEADS,
+        "stages.csv": stages("1,2024-05-20T00:00:00Z,talked"),
+        "e.csv": "l,t,k\n1,2024-08-01T00:00:00Z,a\n",
+    }
+    assert make_tables(tmp_path, events + BASIC_TOML, files).observed_until == utc("2024-05-20")
 
 
 def test_rows_may_be_put_in_order_by_a_column(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import hashlib
 import json
 import os
@@ -283,6 +285,96 @@ def test_no_project_no_model_and_wrong_words_are_told_apart(tmp_path: Path, own_
     ran = run_leads("check", "-p", own_demo)
     assert ran.exit_code == 2
     assert "did you mean 'file'" in ran.output
+
+
+def test_rolling_back_twice_never_goes_forward(own_demo: Path) -> None:
+    settings = own_demo / "leads.toml"
+    settings.write_text(settings.read_text("utf-8").replace("leads_per_week = ", "leads_per_week = 1"), "utf-8")
+    run_leads("train", "-p", own_demo)
+    run_leads("promote", "-p", own_demo)
+    assert run_leads("rollback", "-p", own_demo).exit_code == 0
+    assert run_leads("rollback", "-p", own_demo).exit_code == 4
+
+
+def test_a_source_that_is_gone_is_refused_and_not_scored_as_silence(own_demo: Path) -> None:
+    settings = own_demo / "leads.toml"
+    text = settings.read_text("utf-8")
+    settings.write_text(text[: text.index("[events]")] + text[text.index("[stages]") :], "utf-8")
+    assert run_leads("score", "-p", own_demo).exit_code == 5
+    settings.write_text(text, "utf-8")
+    events = own_demo / "data" / "events.csv.gz"
+    renamed = gzip.decompress(events.read_bytes())
+    for kind in (b"page_view", b"pricing_view", b"email", b"form_submit", b"webinar", b"download", b"chat"):
+        renamed = renamed.replace(kind, b"new_" + kind)
+    events.write_bytes(gzip.compress(renamed))
+    ran = run_leads("score", "-p", own_demo)
+    assert ran.exit_code == 5
+    assert "renamed" in ran.output
+
+
+def test_scores_are_not_written_over_what_is_read(own_demo: Path) -> None:
+    before = (own_demo / "data" / "leads.csv").read_bytes()
+    assert run_leads("score", "-p", own_demo, "-o", own_demo / "data" / "leads.csv").exit_code == 2
+    assert (own_demo / "data" / "leads.csv").read_bytes() == before
+    assert run_leads("score", "-p", own_demo, "-o", own_demo / "scored.xls").exit_code == 2
+
+
+def test_the_demo_does_not_overwrite_a_project(tmp_path: Path) -> None:
+    (tmp_path / "leads.toml").write_text("# mine\n", encoding="utf-8")
+    assert run_leads("demo", tmp_path, "--leads", "1000").exit_code == 2
+    assert (tmp_path / "leads.toml").read_text("utf-8") == "# mine\n"
+
+
+def test_people_in_a_category_are_refused_with_code_4_and_never_named(own_demo: Path) -> None:
+    settings = own_demo / "leads.toml"
+    text = settings.read_text("utf-8").replace('email = "identifies a person"\n', "")
+    settings.write_text(text.replace("[leads.columns]\n", '[leads.columns]\nemail = "category"\n'), "utf-8")
+    ran = run_leads("train", "-p", own_demo)
+    assert ran.exit_code == 4
+    assert "'email'" in ran.output
+    assert "@" not in ran.output
+
+
+def test_rejected_cells_are_not_told_outside_the_rejects_file(own_demo: Path) -> None:
+    path = own_demo / "data" / "leads.csv"
+    lines = path.read_text("utf-8").splitlines()
+    head = next(csv.reader([lines[0]]))
+    cells = next(csv.reader([lines[5]]))
+    cells[head.index("company_size_answer")] = "David Keller"
+    lines[5] = ",".join(f'"{cell}"' for cell in cells)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    ran = run_leads("check", "-p", own_demo, "--json")
+    assert "David" not in ran.output
+    assert ran.answer["tables"]["leads"]["reasons"] == {
+        "company_size_answer: not a finite number; correct it, or set decimal, missing or another kind": 1
+    }
+    assert "David Keller" in (own_demo / "state" / "rejects" / "leads.csv").read_text("utf-8")
+
+
+def test_the_model_does_not_depend_on_the_number_of_threads(own_demo: Path) -> None:
+    ids = set()
+    for threads in ("1", "2"):
+        environment = {**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+        command = [sys.executable, "-m", "leads", "train", "-p", str(own_demo), "--json"]
+        ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+        ids.add(json.loads(ran.stdout.splitlines()[-1])["model_id"])
+    assert len(ids) == 1
+
+
+def test_ctrl_c_ends_with_code_130_and_leaves_nothing_half_written(demo: Path, tmp_path: Path) -> None:
+    codes = []
+    for wait in (0.6, 1.2, 1.8):
+        out = tmp_path / f"{wait}.csv"
+        command = [sys.executable, "-m", "leads", "score", "-p", str(demo), "-o", str(out), "--all"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        time.sleep(wait)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate()
+        codes.append(process.returncode)
+        assert "Traceback" not in told
+    # -2 is what a shell calls 130: Python ends by the signal itself if it came while a C extension was being imported
+    assert set(codes) <= {0, 130, -signal.SIGINT}
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_a_project_in_use_is_refused_with_code_7(own_demo: Path) -> None:

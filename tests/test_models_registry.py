@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.registry import find_model, models_folder, move_alias, read_aliases, read_moves
-from project.errors import NotEnoughDataError, QualityGateError, SettingsError, StorageError
+from project.errors import ArtefactError, NotEnoughDataError, QualityGateError, SettingsError, StorageError
 
 MONDAY = datetime(2025, 3, 3, 9, 0, tzinfo=UTC)
 TUESDAY = datetime(2025, 3, 4, 9, 0, tzinfo=UTC)
@@ -107,8 +107,15 @@ def test_before_the_first_training_the_cure_is_to_train(tmp_path: Path) -> None:
 def test_an_alias_whose_model_is_gone_is_an_error(state: Path) -> None:
     move_alias(state, "champion", "model-a", expected=None, why="", now=MONDAY)
     (state / "models" / "model-a").rmdir()
-    with pytest.raises(SettingsError, match="model-b"):
+    with pytest.raises(ArtefactError, match="the champion is gone"):
         find_model(state)
+
+
+@pytest.mark.parametrize("content", ["[]", "null", '"x"', '{"champion": ["a"]}'])
+def test_aliases_that_name_no_models_are_a_storage_error(state: Path, content: str) -> None:
+    (state / "aliases.json").write_text(content, encoding="utf-8")
+    with pytest.raises(StorageError, match="does not name a model for each alias"):
+        read_aliases(state)
 
 
 def test_damaged_aliases_are_a_storage_error_with_a_cure(state: Path) -> None:

@@ -85,7 +85,7 @@ def make_evidence(
 def make_split(*, dated: bool) -> Split:
     def period(name: str, start: int, days: int) -> Period:
         first, last = (DAY + timedelta(days=start), DAY + timedelta(days=start + days)) if dated else (None, None)
-        return Period(name, first, last, 2_000, 3_000, 300)  # type: ignore[arg-type]
+        return Period(name, first, last, 2_000, 3_000, 300, 120)  # type: ignore[arg-type]
 
     periods = {"fit": period("fit", 0, 200), "calibrate": period("calibrate", 210, 50), "test": period("test", 270, 80)}
     kind = "time" if dated else "row_order"

@@ -216,7 +216,7 @@ def test_a_period_without_conversions_is_refused_by_name() -> None:
     examples = invent(2)
     tested = divide(examples).rows("test")
     examples.loc[tested, "converted"] = False
-    with pytest.raises(NotEnoughDataError, match=r"The test period has 0 conversions among \d+ snapshots of \d+ leads"):
+    with pytest.raises(NotEnoughDataError, match=r"The test period has 0 conversions among \d+ leads"):
         divide(examples)
     examples.loc[tested, "converted"] = True
     with pytest.raises(NotEnoughDataError, match="it needs at least 2 of each outcome"):

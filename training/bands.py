@@ -34,6 +34,7 @@ def choose_policy(
     *,
     capacity: CapacitySettings,
     rules: tuple[Rule, ...],
+    coverage: float = 1.0,
 ) -> tuple[BandPolicy, list[str]]:
     """Choose thresholds so that new SQLs a week fit the capacity and none of them costs more than it brings.
 
@@ -45,6 +46,8 @@ def choose_policy(
     ----------
     examples, probability
         The calibration period: `lead_id`, `created_at`; one probability a row.
+    coverage
+        The share of the leads that came in during the period which the split left in it; the team meets all of them.
 
     Returns
     -------
@@ -55,7 +58,7 @@ def choose_policy(
     weeks = _weeks(examples)
     notes = []
     if capacity.leads_per_week is not None and weeks is not None:
-        room = capacity.leads_per_week * weeks
+        room = capacity.leads_per_week * weeks * coverage
     else:
         room = _DEFAULT_SHARE * len(best)
         notes.append(
@@ -115,6 +118,7 @@ def describe_bands(
     *,
     groups: NDArray[np.int64],
     seed: int,
+    coverage: float = 1.0,
 ) -> list[BandRow]:
     """Return what each band held and what converted of it, on the given (test) period."""
     converted = examples["converted"].to_numpy(dtype=np.float64)
@@ -131,7 +135,7 @@ def describe_bands(
                 band=band,
                 low=low,
                 high=high,
-                leads_per_week=float((best == band).sum()) / weeks if weeks is not None else None,
+                leads_per_week=float((best == band).sum()) / weeks / coverage if weeks is not None else None,
                 share=float((best == band).mean()),
                 snapshots=int(inside.sum()),
                 precision=precision,

@@ -183,7 +183,10 @@ def show_training(terminal: Terminal, trained: Trained, recorded: Recorded) -> N
     terminal.table(
         ["", "log loss [95 %]", "Brier", "AUC", "lift at 10 %", "slope", "log loss minus base rate's"],
         rows,
-        title=f"Test period: {test.snapshots:,} snapshots of {test.leads:,} leads, {test.positives:,} conversions",
+        title=(
+            f"Test period: {test.snapshots:,} snapshots of {test.leads:,} leads, {test.converted_leads:,} of which "
+            "converted"
+        ),
     )
     terminal.say(evidence.headline)
     if evidence.immature:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from models.columns import ModelColumn
+from project.errors import QualityGateError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from features.catalogue import Catalogue, Feature
 
-__all__ = ["learn_columns", "prune_catalogue"]
+__all__ = ["learn_columns", "prune_catalogue", "refuse_identity"]
 
 _FEWEST_ROWS = 20
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.\w+")
+_ENOUGH_TO_JUDGE, _MOST_LEVELS_SHARE = 100, 0.5
 _WEEKDAYS_RU = dict(
     zip(
         ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
@@ -48,6 +52,34 @@ def prune_catalogue(catalogue: Catalogue, frame: pd.DataFrame) -> Catalogue:
             seen.add(key)
             kept.append(feature.name)
     return catalogue.keep(kept)
+
+
+def refuse_identity(catalogue: Catalogue, frame: pd.DataFrame) -> None:
+    """Refuse categories and kinds of events that hold e-mail addresses, or a value of its own for most leads.
+
+    Levels and kinds are written into the model; people must not be.
+
+    Raises
+    ------
+    QualityGateError
+        The column or kind is named, never its content.
+    """
+    if any(_ADDRESS.search(kind) for subject in catalogue.subjects for kind in subject.kinds):
+        raise QualityGateError(
+            "Some kinds of events hold e-mail addresses. Point events.kind at what happened, not who."
+        )
+    for feature in catalogue.features:
+        if feature.kind != "category":
+            continue
+        values = frame[feature.name].dropna()
+        levels = values.unique()
+        if any(_ADDRESS.search(level) for level in levels):
+            raise QualityGateError(f"Column {feature.subject!r} holds e-mail addresses. Move it to leads.forbidden.")
+        if len(values) >= _ENOUGH_TO_JUDGE and len(levels) > _MOST_LEVELS_SHARE * len(values):
+            raise QualityGateError(
+                f"Column {feature.subject!r} has a value of its own for most leads ({len(levels):,} of "
+                f"{len(values):,}): it names them and cannot be learnt from. Move it to leads.forbidden."
+            )
 
 
 def learn_columns(catalogue: Catalogue, frame: pd.DataFrame) -> tuple[ModelColumn, ...]:

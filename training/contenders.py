@@ -59,6 +59,15 @@ def fit_contenders(
     (list of Contender, list of str)
         The contenders, simplest first, and what the reader should know.
     """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1, user_api="blas"):  # sums in another order would make another model
+        return _fit_all(data, calibrate, matrix, seed=seed)
+
+
+def _fit_all(
+    data: FitData, calibrate: pd.DataFrame, matrix: NDArray[np.float64], *, seed: int
+) -> tuple[list[Contender], list[str]]:
     rate = float(np.clip(calibrate["converted"].mean(), 1e-6, 1 - 1e-6))
     estimators: list[Estimator] = [BaseRate(logit(rate))]
     notes = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from project.errors import SettingsError
 from project.files import write_atomically
 from project.folder import FILE_NAME
 
@@ -113,11 +114,22 @@ equals = ["yes"]
 
 
 def write_demo_project(folder: Path, *, n_leads: int, seed: int) -> None:
-    """Simulate a CRM into `folder`/data and write `folder`/leads.toml.
+    """Simulate a CRM into `folder`/data and write `folder`/leads.toml; only an empty folder or a demo is written to.
 
     The team can call about a fifth of the leads that come in: eighteen months, so 78 weeks.
     """
     from training.simulate import SIMULATED_LABELS, simulate_crm, write_crm
+
+    settings = folder / FILE_NAME
+    first_line = _SETTINGS.splitlines()[0]
+    if (
+        folder.is_dir()
+        and any(folder.iterdir())
+        and not (settings.is_file() and settings.read_text(encoding="utf-8").startswith(first_line))
+    ):
+        raise SettingsError(
+            f"{folder}: holds something that is no demo, and is not overwritten. Choose an empty folder."
+        )
 
     write_crm(simulate_crm(n_leads, seed=seed), folder / "data")
     labels = "\n".join(

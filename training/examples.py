@@ -13,7 +13,7 @@ from features.engine import build_features, read_lead_columns
 from features.snapshots import build_training_snapshots
 from models.bands import Rule, matches
 from project.errors import NotEnoughDataError
-from training.columns import prune_catalogue
+from training.columns import prune_catalogue, refuse_identity
 from training.labels import label_snapshots
 from training.split import Split, split_examples
 
@@ -59,6 +59,18 @@ class Examples:
         """A number for each row's account, shape (rows,)."""
         return np.unique(self.snapshots["account_id"].to_numpy(dtype=object).astype(str), return_inverse=True)[1]
 
+    def coverage(self, rows: NDArray[np.intp]) -> float:
+        """Return the share of the leads that came in during a period which the split left in it.
+
+        Leads of accounts that belong to an earlier period are set aside, but the team has to call them all the same.
+        """
+        held = self.snapshots.iloc[rows]
+        if held["created_at"].isna().all():
+            return 1.0
+        created = self.snapshots["created_at"]
+        span = (created >= held["created_at"].min()) & (created <= held["created_at"].max())
+        return float(held["lead_id"].nunique() / self.snapshots.loc[span, "lead_id"].nunique())
+
     @property
     def arrived(self) -> NDArray[np.int64]:
         """The order in which each row's lead came in, shape (rows,)."""
@@ -83,8 +95,9 @@ def build_examples(tables: Tables, settings: Settings, *, rules: tuple[Rule, ...
             "No lead is old enough to know what became of it within outcome.horizon. Bring more history or shorten it."
         )
     split = split_examples(snapshots, horizon=settings.outcome.horizon, settings=settings.training, dated=tables.dated)
-    catalogue = build_catalogue(tables, settings)
+    catalogue = build_catalogue(tables, settings, until=split.periods["fit"].last)
     frame = build_features(snapshots, tables, catalogue)
+    refuse_identity(catalogue, frame.loc[~snapshots["lead_id"].duplicated()])
     catalogue = prune_catalogue(catalogue, frame.iloc[split.rows("fit")])
     return Examples(
         snapshots,

@@ -84,6 +84,7 @@ def train_model(project: Project, *, progress: Progress) -> Trained:
         chosen.probability(matrix[calibrate]),
         capacity=settings.capacity,
         rules=rules,
+        coverage=examples.coverage(calibrate),
     )
     model = LeadModel(columns, chosen.estimator, chosen.calibrator, policy, {})
     progress("Judging all of them on the test period")
@@ -127,7 +128,8 @@ def _gather(
     sample = test[np.random.default_rng(seed).permutation(len(test))[:_SAMPLE_ROWS]]
     if not skill:
         warnings = ["No skill: probabilities are no better than quoting the base rate.", *warnings]
-    warnings = [*warnings, *_compare_with_hindsight(judged[name].metrics)]
+    else:
+        warnings = [*warnings, *_compare_with_hindsight(judged[name].metrics)]
     return Evidence(
         project=project.settings.project.name,
         chosen=name,
@@ -140,7 +142,9 @@ def _gather(
         converted=converted,
         base_rate_by_month=rate_by_month(examples.snapshots),
         by_age=rate_by_age(snapshots, probabilities[name], probabilities[BASE]),
-        bands=describe_bands(model.policy, snapshots, probabilities[name], groups=groups, seed=seed),
+        bands=describe_bands(
+            model.policy, snapshots, probabilities[name], groups=groups, seed=seed, coverage=examples.coverage(test)
+        ),
         sample=examples.frame.iloc[sample].reset_index(drop=True),
         contributions=model.estimator.contributions(matrix[sample])[0],
         columns=model.columns,

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["Move", "promote_challenger", "roll_back"]
 
 
+_BACK = "rolled back"
+
+
 @dataclass(frozen=True)
 class Move:
     """Which model is the champion now, and which was before."""
@@ -56,10 +59,12 @@ def roll_back(project: Project, *, now: datetime) -> Move:
         There was none.
     """
     champion = read_aliases(project.state).get("champion")
-    moves = [move for move in read_moves(project.state) if move["alias"] == "champion" and move["to"] == champion]
+    # what was rolled back to is not promoted again: a second rollback goes further back, never forward
+    promoted = [move for move in read_moves(project.state) if move["alias"] == "champion" and move["why"] != _BACK]
+    moves = [move for move in promoted if move["to"] == champion]
     previous = moves[-1]["from"] if moves else None
     if previous is None:
         raise QualityGateError("There is no earlier champion to roll back to. See: leads info")
-    find_model(project.state, previous)
-    move_alias(project.state, "champion", previous, expected=champion, why="rolled back", now=now)
+    read_manifest(find_model(project.state, previous))
+    move_alias(project.state, "champion", previous, expected=champion, why=_BACK, now=now)
     return Move(previous, champion)

@@ -34,6 +34,7 @@ class Period:
     leads: int
     snapshots: int
     positives: int
+    converted_leads: int
 
     def to_json(self) -> dict[str, object]:
         """Return the form that reports and manifests show."""
@@ -43,6 +44,7 @@ class Period:
             "leads": self.leads,
             "snapshots": self.snapshots,
             "positives": self.positives,
+            "converted_leads": self.converted_leads,
         }
 
 
@@ -169,15 +171,16 @@ def _describe(examples: pd.DataFrame, name: PeriodName) -> Period:
         int(examples["lead_id"].nunique()),
         len(examples),
         int(examples["converted"].sum()),
+        int(examples.loc[examples["converted"], "lead_id"].nunique()),
     )
 
 
 def _check_periods(periods: dict[PeriodName, Period]) -> None:
     for period in periods.values():
         negatives = period.snapshots - period.positives
-        if period.positives < 2 or negatives < 2:
+        if period.converted_leads < 2 or negatives < 2:
             raise NotEnoughDataError(
-                f"The {period.name} period has {period.positives} conversions among {period.snapshots} snapshots of "
-                f"{period.leads} leads; it needs at least 2 of each outcome. Bring more history or shorten "
+                f"The {period.name} period has {period.converted_leads} conversions among {period.leads} leads "
+                f"({period.snapshots} snapshots); it needs at least 2 of each outcome. Bring more history or shorten "
                 "outcome.horizon."
             )

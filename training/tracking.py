@@ -180,5 +180,7 @@ def mirror_aliases(project: Project) -> None:
             version = versions.get(aliases.get(alias))
             if version is not None:
                 client.set_registered_model_alias(name, alias, version.version)
-            elif versions and alias not in aliases:
+            elif alias in aliases:
+                raise LookupError(f"it holds no version of {aliases[alias]}; train again to register it")
+            elif versions:
                 client.delete_registered_model_alias(name, alias)
