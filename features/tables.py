@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["CONTRACTS", "Attribute", "Column", "Contract", "TableCount", "Tables", "quote"]
+__all__ = ["CONTRACTS", "Attribute", "Column", "Contract", "TableCount", "Tables", "quote", "reject_share"]
 
 
 @dataclass(frozen=True)
@@ -163,6 +163,11 @@ class Tables:
     counts: Mapping[str, TableCount]
     data_hash: str
     data_until: datetime | None = None
+
+
+def reject_share(counts: Mapping[str, TableCount]) -> float:
+    """Return the largest share of a table's rows that was set aside."""
+    return max((count.rejected / count.read for count in counts.values() if count.read), default=0.0)
 
 
 def quote(text: str) -> str:

@@ -51,6 +51,7 @@ def score(
 
     Example: leads score --project crm --as-of 2026-01-15T06:00:00Z --out scored.parquet --language ru
     """
+    from features.tables import reject_share
     from project.folder import find_project
     from serving.score import check_out, score_open_leads, write_scores
 
@@ -74,7 +75,7 @@ def score(
     show_ranked(terminal, scored.leads, most=most)
     _say_totals(terminal, scored, out)
     bands = scored.leads["band"].value_counts().to_dict()
-    share = max((c.rejected / c.read for c in scored.counts.values() if c.read), default=0.0)
+    share = reject_share(scored.counts)
     terminal.answer(
         {
             "model_id": scored.model.model_id,

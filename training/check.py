@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from features.tables import TableCount, Tables
     from project.folder import Project
 
-__all__ = ["Checked", "check_project", "reject_share"]
+__all__ = ["Checked", "check_project"]
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,6 @@ def check_project(project: Project) -> Checked:
         rate_by_month(labelled.snapshots),
         tuple(_notes(project, tables)),
     )
-
-
-def reject_share(counts: Mapping[str, TableCount]) -> float:
-    """Return the largest share of a table's rows that was set aside."""
-    return max((count.rejected / count.read for count in counts.values() if count.read), default=0.0)
 
 
 def _count_outcomes(tables: Tables) -> tuple[int, int, int]:

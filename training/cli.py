@@ -73,8 +73,9 @@ def check(project: ProjectOption = Path(), json_: JsonOption = False) -> int | N
 
     Example: leads check --project crm
     """
+    from features.tables import reject_share
     from project.folder import find_project
-    from training.check import check_project, reject_share
+    from training.check import check_project
 
     terminal = Terminal(json_)
     found = find_project(project)
@@ -143,9 +144,9 @@ def train(project: ProjectOption = Path(), json_: JsonOption = False) -> int | N
 
     Example: leads train --project crm
     """
+    from features.tables import reject_share
     from project.files import lock_folder
     from project.folder import find_project
-    from training.check import reject_share
     from training.pipeline import train_model
     from training.record import answer_for_machines, record_training
 
