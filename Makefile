@@ -1,6 +1,7 @@
 # `make demo` and `make test` are all a newcomer needs: Python 3.11+, git and make.
 
 PYTHON ?= python3
+UPGRADE ?= --upgrade
 BIN := .venv/bin
 STAMP := .venv/.installed
 export UV_PYTHON_DOWNLOADS := never
@@ -38,9 +39,9 @@ format: setup  ## Let ruff mend what it can.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: setup  ## Write requirements.lock anew: hashes, no index address.
+lock: setup  ## Write requirements.lock anew: hashes, no index address. UPGRADE= keeps what is locked.
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --extra dev \
-		--python-version 3.11 --custom-compile-command "make lock" --upgrade pyproject.toml -o requirements.lock
+		--python-version 3.11 --custom-compile-command "make lock" $(UPGRADE) pyproject.toml -o requirements.lock
 
 clean:  ## Remove the environment, the demo and caches.
 	rm -rf .venv demo .mypy_cache .ruff_cache .pytest_cache build *.egg-info

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Literal
 
 from features.words import describe_window_en, describe_window_ru, slug
 from project.duration import format_duration
-from project.settings import Label
+from project.source_settings import Label
 
 if TYPE_CHECKING:
     from features.tables import Attribute, Tables
-    from project.settings import EventsSettings, Settings
+    from project.settings import Settings
+    from project.source_settings import EventsSettings
 
 __all__ = ["Catalogue", "Feature", "Subject", "build_catalogue"]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from project.folder import Project
-    from project.settings import SourceSettings
+    from project.source_settings import SourceSettings
 
 __all__ = ["Cell", "CellKind", "CellReader"]
 

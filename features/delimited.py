@@ -16,7 +16,7 @@ from project.files import hash_file
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from project.settings import SourceSettings
+    from project.source_settings import SourceSettings
 
 __all__ = ["open_csv", "read_header"]
 
@@ -79,7 +79,7 @@ def open_csv(path: Path, settings: SourceSettings, wanted: Sequence[str]) -> Sou
     from pyarrow import csv as arrow_csv
     from pyarrow import lib, string
 
-    header, delimiter, lines = _parse_header(path, settings.encoding, settings.delimiter)
+    header, delimiter, lines = _parse_header(path, settings.encoding or "utf-8", settings.delimiter)
     check_columns(path.name, header, wanted)
     positions = {column: f"f{header.index(column)}" for column in wanted}
     source = Source(path.name, tuple(header), iter(()), data_hash=hash_file(path))
@@ -99,7 +99,7 @@ def open_csv(path: Path, settings: SourceSettings, wanted: Sequence[str]) -> Sou
             read_options=arrow_csv.ReadOptions(
                 use_threads=False,
                 block_size=_BLOCK_BYTES,
-                encoding=settings.encoding,
+                encoding=settings.encoding or "utf-8",
                 column_names=[f"f{place}" for place in range(len(header))],
                 skip_rows=lines,
             ),
@@ -118,7 +118,7 @@ def open_csv(path: Path, settings: SourceSettings, wanted: Sequence[str]) -> Sou
             yield _drop_blank(number_rows(batch, list(positions), first=seen, left_out=left_out))
             seen += batch.num_rows
 
-    source.batches = _translate_errors(read(), path, settings.encoding)
+    source.batches = _translate_errors(read(), path, settings.encoding or "utf-8")
     return source
 
 

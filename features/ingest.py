@@ -157,6 +157,8 @@ def _finish_leads(connection: duckdb.DuckDBPyConnection, settings: Settings, att
         f"""CREATE TABLE leads AS SELECT lead_id,
             {column("created_at", settings.leads.created_at, "CAST(NULL AS TIMESTAMP)")} AS created_at,
             coalesce({column("account_id", settings.leads.account, "NULL")}, 'lead ' || lead_id) AS account_id,
+            coalesce({column("account_id", settings.leads.account, "NULL")}, 'lead ' || lead_id) AS group_id,
+            CAST(NULL AS VARCHAR) AS flag,
             row_number() OVER (ORDER BY {position}) AS position,
             {f"CASE WHEN outcome IS NOT NULL THEN {won} END" if flat else "NULL"} AS converted,
             {f"coalesce({over}, false)" if flat else "false"} AS closed
@@ -182,8 +184,10 @@ def _check_won_values(connection: duckdb.DuckDBPyConnection, settings: Settings)
 
 
 def _finish_events(connection: duckdb.DuckDBPyConnection, *, present: bool) -> None:
-    shape = "lead_id VARCHAR, occurred_at TIMESTAMP, recorded_at TIMESTAMP, kind VARCHAR, value DECIMAL(28, 6)"
-    connection.execute(f"CREATE TABLE events ({shape})")
+    connection.execute(
+        "CREATE TABLE events (lead_id VARCHAR, occurred_at TIMESTAMP, recorded_at TIMESTAMP, superseded_at TIMESTAMP, "
+        "kind VARCHAR, value DECIMAL(28, 6))"
+    )
     if present:
         found = {str(row[0]) for row in connection.execute("DESCRIBE typed_events").fetchall()}
         recorded = (
@@ -191,7 +195,7 @@ def _finish_events(connection: duckdb.DuckDBPyConnection, *, present: bool) -> N
         )
         value = "value" if "value" in found else "NULL"
         connection.execute(
-            f"INSERT INTO events SELECT lead_id, occurred_at, {recorded}, kind, {value} "
+            f"INSERT INTO events SELECT lead_id, occurred_at, {recorded}, NULL, kind, {value} "
             "FROM typed_events WHERE reason_aside IS NULL"
         )
 
@@ -219,7 +223,8 @@ def _finish_outcomes(connection: duckdb.DuckDBPyConnection, settings: Settings) 
     connection.execute(f"CREATE VIEW changes AS {' UNION ALL '.join(parts or [none])}")
     connection.execute(
         "CREATE TABLE outcomes AS SELECT lead_id, min(changed_at) FILTER (WHERE won) AS won_at, "
-        "min(changed_at) FILTER (WHERE lost) AS lost_at FROM changes "
+        "min(changed_at) FILTER (WHERE lost) AS lost_at, "
+        "CASE WHEN count(*) FILTER (WHERE lost) > 0 THEN 'lost' END AS lost_as FROM changes "
         "WHERE (won OR lost) AND changed_at IS NOT NULL GROUP BY lead_id"
     )
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from project.settings import SourceSettings
+    from project.source_settings import SourceSettings
 
 __all__ = ["open_query"]
 

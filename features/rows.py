@@ -34,20 +34,29 @@ def tables_from_rows(content: Mapping[str, Any]) -> Tables:
     lead_attributes = _attributes(content["lead_columns"])
     account_attributes = _attributes(content["account_columns"])
     leads = [
-        (row["lead_id"], row["created_at"], row["account_id"], place, *(row[entry.header] for entry in lead_attributes))
+        (
+            row["lead_id"],
+            row["created_at"],
+            row["account_id"],
+            row["account_id"],
+            None,
+            place,
+            *(row[entry.header] for entry in lead_attributes),
+        )
         for place, row in enumerate(content["leads"])
     ]
     connection.execute(
-        "CREATE TABLE leads (lead_id VARCHAR, created_at TIMESTAMP, account_id VARCHAR, position BIGINT"
+        "CREATE TABLE leads (lead_id VARCHAR, created_at TIMESTAMP, account_id VARCHAR, group_id VARCHAR, "
+        "flag VARCHAR, position BIGINT"
         f"{_declare(lead_attributes)})"
     )
     events = [
-        tuple(row[name] for name in ("lead_id", "occurred_at", "recorded_at", "kind", "value"))
+        (row["lead_id"], row["occurred_at"], row["recorded_at"], None, row["kind"], row["value"])
         for row in content["events"]
     ]
     connection.execute(
-        "CREATE TABLE events (lead_id VARCHAR, occurred_at TIMESTAMP, recorded_at TIMESTAMP, kind VARCHAR, "
-        "value DECIMAL(28, 6))"
+        "CREATE TABLE events (lead_id VARCHAR, occurred_at TIMESTAMP, recorded_at TIMESTAMP, superseded_at TIMESTAMP, "
+        "kind VARCHAR, value DECIMAL(28, 6))"
     )
     accounts = [
         (row["account_id"], row["valid_from"], *(row[entry.header] for entry in account_attributes))

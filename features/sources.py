@@ -18,7 +18,7 @@ from project.files import hash_file
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from project.settings import SourceSettings
+    from project.source_settings import SourceSettings
 
 __all__ = ["BadRow", "Source", "open_source", "read_header"]
 

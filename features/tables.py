@@ -135,12 +135,16 @@ class Tables:
     Tables in the connection
     ------------------------
     leads
-        `lead_id` text, `created_at` timestamp (null in a flat file), `account_id` text, `position` bigint (order in the
-        source), `converted` and `closed` boolean (flat files only), then the attributes `a0`, `a1`, …
+        `lead_id` text, `created_at` timestamp (null in a flat file), `account_id` text, `group_id` text (leads of one
+        group never stand on two sides of a split), `flag` text (why the lead is set apart before anything is learnt;
+        null: it is not), `position` bigint (order in the source), `converted` and `closed` boolean (flat files only),
+        then the attributes `a0`, `a1`, …
     events
-        `lead_id`, `occurred_at`, `recorded_at` (never before `occurred_at`), `kind`, `value` decimal(28, 6).
+        `lead_id`, `occurred_at`, `recorded_at` (never before `occurred_at`), `superseded_at` (when a corrected version
+        was recorded, from then on this one no longer counts; null: never), `kind`, `value` decimal(28, 6).
     outcomes
-        `lead_id`, `won_at`, `lost_at`: the first of each, null if it never came.
+        `lead_id`, `won_at`, `lost_at`: the first of each, null if it never came; `lost_as`: what the loss says of the
+        lead (`lost`, `unknown` or `junk`), null if it was not lost.
     accounts
         `account_id`, `valid_from` (null: always), then the attributes `a0`, `a1`, …
 

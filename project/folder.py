@@ -11,18 +11,26 @@ from pydantic import BaseModel, ValidationError
 
 from project.errors import SettingsError, StorageError
 from project.settings import (
-    AccountsSettings,
     CapacitySettings,
-    EventsSettings,
-    Label,
-    LeadsSettings,
+    FeatureSettings,
+    HygieneSettings,
     OutcomeSettings,
     ProjectSettings,
+    Range,
     RuleSettings,
     Settings,
     SnapshotSettings,
-    StagesSettings,
     TrainingSettings,
+)
+from project.source_settings import (
+    AccountsSettings,
+    CellSettings,
+    EventsSettings,
+    IdentitySettings,
+    Label,
+    LeadsSettings,
+    StagesSettings,
+    TouchesSettings,
 )
 
 __all__ = ["FILE_NAME", "Project", "find_project", "read_settings"]
@@ -102,11 +110,21 @@ def _known_keys(section: tuple[str, ...]) -> list[str]:
         "events": EventsSettings,
         "stages": StagesSettings,
         "accounts": AccountsSettings,
+        "touches": TouchesSettings,
         "outcome": OutcomeSettings,
         "snapshots": SnapshotSettings,
         "capacity": CapacitySettings,
         "rules": RuleSettings,
+        "hygiene": HygieneSettings,
+        "features": FeatureSettings,
         "training": TrainingSettings,
     }
-    model = Label if "labels" in names else models.get(names[0])
+    inner: dict[str, type[BaseModel]] = {
+        "labels": Label,
+        "cells": CellSettings,
+        "identity": IdentitySettings,
+        "ideal_customer": Range,
+    }
+    deeper = next((inner[name] for name in names[1:] if name in inner), None)
+    model = deeper or models.get(names[0])
     return list(model.model_fields) if model else []

@@ -2,49 +2,42 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import Field, model_validator
 
-from project.duration import format_duration, parse_duration
 from project.files import canonical_json, hash_bytes
+from project.source_settings import (
+    AccountsSettings,
+    Duration,
+    EventsSettings,
+    LeadsSettings,
+    Section,
+    StagesSettings,
+    TouchesSettings,
+)
 
 __all__ = [
-    "AccountsSettings",
     "CapacitySettings",
-    "ColumnKind",
-    "EventsSettings",
-    "Label",
-    "LeadsSettings",
+    "FeatureSettings",
+    "HygieneSettings",
     "OutcomeSettings",
     "ProjectSettings",
+    "Range",
+    "ReasonMeaning",
     "RuleSettings",
     "Settings",
-    "SourceSettings",
-    "StagesSettings",
+    "SnapshotSettings",
     "TrainingSettings",
 ]
 
-
-def _read_duration(value: object) -> object:
-    if isinstance(value, timedelta):
-        return value
-    if isinstance(value, str):
-        return parse_duration(value)
-    raise ValueError(f"{value!r} is not a length of time; write 30m, 1h, 45d or 2w")
+ReasonMeaning = Literal["lost", "unknown", "junk"]
 
 
-Duration = Annotated[timedelta, BeforeValidator(_read_duration), PlainSerializer(format_duration)]
-ColumnKind = Literal["number", "category", "rule"]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ProjectSettings(_Section):
+class ProjectSettings(Section):
     """`[project]`: its name, and the zone of times that are written without one."""
 
     name: str = "leads"
@@ -64,85 +57,13 @@ class ProjectSettings(_Section):
         return self
 
 
-class SourceSettings(_Section):
-    """Where a table comes from: a file, or a database and a query."""
+class OutcomeSettings(Section):
+    """`[outcome]`: what counts as converted, within which horizon, and since when outcomes were recorded at all.
 
-    file: str | None = None
-    url: str | None = None
-    query: str | None = None
-    encoding: str = "utf-8"
-    delimiter: str | None = Field(None, min_length=1, max_length=1)
-    decimal: Literal[".", ","] = "."
-    date_format: str | None = None
-    missing: tuple[str, ...] = ()
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> SourceSettings:
-        if (self.file is None) == (self.url is None) or (self.url is None) != (self.query is None):
-            raise ValueError("give either file, or url and query")
-        return self
-
-
-class Label(_Section):
-    """How a kind of event is called in front of people."""
-
-    en: str
-    ru: str
-
-
-class LeadsSettings(SourceSettings):
-    """`[leads]`: the table of leads and which of its columns may be used, and how."""
-
-    id: str
-    created_at: str | None = None
-    account: str | None = None
-    order: str | None = None
-    columns: dict[str, ColumnKind] = {}
-    labels: dict[str, Label] = {}
-    forbidden: dict[str, str] = {}
-
-
-class EventsSettings(SourceSettings):
-    """`[events]`: dated behaviour."""
-
-    lead: str
-    at: str
-    kind: str
-    value: str | None = None
-    recorded_at: str | None = None
-    groups: dict[str, tuple[str, ...]] = {}
-    labels: dict[str, Label] = {}
-    ignore: tuple[str, ...] = ()
-    windows: tuple[Duration, ...] = Field(default=tuple(timedelta(days=n) for n in (1, 7, 30, 90)), min_length=1)
-    max_kinds: int = Field(40, ge=0)
-
-    @model_validator(mode="after")
-    def _windows_have_length(self) -> EventsSettings:
-        if any(window <= timedelta(0) for window in self.windows):
-            raise ValueError("windows must be longer than nothing")
-        return self
-
-
-class StagesSettings(SourceSettings):
-    """`[stages]`: dated stage changes, from which the outcome is read."""
-
-    lead: str
-    at: str
-    stage: str | None = None
-    reason: str | None = None
-
-
-class AccountsSettings(SourceSettings):
-    """`[accounts]`: the companies behind the leads."""
-
-    id: str
-    valid_from: str | None = None
-    columns: dict[str, Literal["number", "category"]] = {}
-    labels: dict[str, Label] = {}
-
-
-class OutcomeSettings(_Section):
-    """`[outcome]`: what counts as converted, within which horizon, and since when outcomes were recorded at all."""
+    `reasons` tells what a reason of rejection says of the lead: `lost` (it did not buy), `unknown` (it could still
+    have: unreachable, bad timing, a duplicate) or `junk` (spam, a test: nothing is learnt from it). `reason` is the
+    column of the leads table that holds it, where the stages have none.
+    """
 
     horizon: Duration = timedelta(days=60)
     column: str | None = None
@@ -150,6 +71,8 @@ class OutcomeSettings(_Section):
     lost: tuple[str, ...] = ()
     won_at: str | None = None
     lost_at: str | None = None
+    reason: str | None = None
+    reasons: dict[str, ReasonMeaning] = Field(default_factory=dict)
     observed_from: datetime | None = None
     observed_until: datetime | None = None
 
@@ -160,13 +83,13 @@ class OutcomeSettings(_Section):
         return self
 
 
-class SnapshotSettings(_Section):
+class SnapshotSettings(Section):
     """`[snapshots]`: the ages at which each open lead is looked at."""
 
     ages: tuple[Duration, ...] = Field(default=tuple(timedelta(days=day) for day in (0, 1, 3, 7, 14, 30)), min_length=1)
 
 
-class CapacitySettings(_Section):
+class CapacitySettings(Section):
     """`[capacity]`: what the team can call, and what a call costs and a win brings."""
 
     leads_per_week: float | None = Field(None, gt=0)
@@ -175,26 +98,78 @@ class CapacitySettings(_Section):
     currency: str = ""
 
 
-class RuleSettings(_Section):
-    """One `[[rules]]` entry: a lead whose `column` holds one of `equals` goes to `band`, whatever its probability."""
+class RuleSettings(Section):
+    """One `[[rules]]` entry: a lead whose `column` fits goes to `band`, whatever its probability.
+
+    It fits if the cell equals one of `equals`, contains one of `contains`, or if the regular expression `matches` is
+    found in it; letter case does not matter.
+    """
 
     name: str
     column: str
-    equals: tuple[str, ...] = Field(min_length=1)
+    equals: tuple[str, ...] = ()
+    contains: tuple[str, ...] = ()
+    matches: str | None = None
     band: Literal["disqualified", "SQL"] = "disqualified"
 
+    @model_validator(mode="after")
+    def _says_when(self) -> RuleSettings:
+        if not self.equals and not self.contains and self.matches is None:
+            raise ValueError(f"rule {self.name!r} says nothing: give equals, contains or matches")
+        try:
+            re.compile(self.matches or "")
+        except re.error as error:
+            raise ValueError(f"rule {self.name!r}: matches is no regular expression ({error})") from error
+        return self
 
-class TrainingSettings(_Section):
-    """`[training]`: chance, periods, and how the split is made where there are no dates."""
+
+class HygieneSettings(Section):
+    """`[hygiene]`: what is found and set apart before anything is learnt.
+
+    A lead is a duplicate of an earlier one with the same e-mail, phone, or company and name, that came in less than
+    `duplicates_within` before. `competitors` are mail domains or company names.
+    """
+
+    duplicates: bool = True
+    duplicates_within: Duration = timedelta(days=90)
+    test_records: bool = True
+    competitors: tuple[str, ...] = ()
+    free_mail_domains: tuple[str, ...] = ()
+
+
+class Range(Section):
+    """Numbers from `min` to `max`, both included; either may be left open."""
+
+    min: float | None = None
+    max: float | None = None
+
+
+class FeatureSettings(Section):
+    """`[features]`: features beside the columns and events as they stand.
+
+    `track_record` names category columns of the leads table: how earlier leads of the same level did, as known then.
+    `ideal_customer` is the agreed portrait of a good customer, column → levels or a range; the feature is the share
+    met. `colleagues` asks what other leads of the same account did. `forbidden` leaves features out, each with why.
+    """
+
+    track_record: tuple[str, ...] = ()
+    ideal_customer: dict[str, tuple[str, ...] | Range] = Field(default_factory=dict)
+    colleagues: bool = True
+    forbidden: dict[str, str] = Field(default_factory=dict)
+
+
+class TrainingSettings(Section):
+    """`[training]`: chance, periods, the split where there are no dates, and leaks used all the same, each with why."""
 
     seed: int = 0
     test_share: float = Field(0.2, gt=0, lt=0.6)
     calibrate_share: float = Field(0.25, gt=0, lt=0.6)
     split: Literal["row_order", "random"] = "row_order"
     tracking_uri: str | None = None
+    leaks_allowed: dict[str, str] = Field(default_factory=dict)
 
 
-class Settings(_Section):
+class Settings(Section):
     """The whole of `leads.toml`."""
 
     project: ProjectSettings = ProjectSettings()
@@ -202,10 +177,13 @@ class Settings(_Section):
     events: EventsSettings | None = None
     stages: StagesSettings | None = None
     accounts: AccountsSettings | None = None
+    touches: TouchesSettings | None = None
     outcome: OutcomeSettings
     snapshots: SnapshotSettings = SnapshotSettings()
     capacity: CapacitySettings = CapacitySettings()
     rules: tuple[RuleSettings, ...] = ()
+    hygiene: HygieneSettings = HygieneSettings()
+    features: FeatureSettings = FeatureSettings()
     training: TrainingSettings = TrainingSettings()
 
     @model_validator(mode="after")
@@ -224,10 +202,23 @@ class Settings(_Section):
                 raise ValueError(
                     f"rule {rule.name!r} reads column {rule.column!r}, which is {found}: declare it as rule or category"
                 )
+        self._check_features()
         clash = sorted(set(self.leads.columns) & set(self.leads.forbidden))
         if clash:
             raise ValueError(f"leads.columns and leads.forbidden both name {', '.join(clash)}: keep one")
         return self
+
+    def _check_features(self) -> None:
+        categories = {name for name, kind in self.leads.columns.items() if kind == "category"}
+        lost = [name for name in self.features.track_record if name not in categories]
+        if lost:
+            raise ValueError(f"features.track_record names {', '.join(lost)}: declare it a category in leads.columns")
+        known = {*self.leads.columns, *(self.accounts.columns if self.accounts else {})}
+        strange = [name for name in self.features.ideal_customer if name not in known]
+        if strange:
+            raise ValueError(f"features.ideal_customer names {', '.join(strange)}: declare it in leads or accounts")
+        if self.features.track_record and not self.dated:
+            raise ValueError("features.track_record needs dates: without them nothing was known earlier than the rest")
 
     @property
     def dated(self) -> bool:

@@ -418,7 +418,7 @@ def test_without_a_stage_column_every_row_is_a_win(tmp_path: Path) -> None:
     toml = BASIC_TOML.replace('stage = "stage"', "").replace('won = ["won"]', "").replace('lost = ["lost"]', "")
     orders = "id,at\n1,2024-05-09T00:00:00Z\n1,2024-05-05T00:00:00Z\n"
     tables = make_tables(tmp_path, toml, {"leads.csv": LEADS, "stages.csv": orders})
-    assert rows_of(tables, "SELECT * FROM outcomes") == [("1", utc("2024-05-05"), None)]
+    assert rows_of(tables, "SELECT lead_id, won_at, lost_at FROM outcomes") == [("1", utc("2024-05-05"), None)]
 
 
 def test_dates_of_outcomes_may_stand_with_the_leads(tmp_path: Path) -> None:
@@ -432,7 +432,7 @@ def test_dates_of_outcomes_may_stand_with_the_leads(tmp_path: Path) -> None:
     )
     tables = make_tables(tmp_path, toml, {"leads.csv": leads})
     assert tables.dated
-    assert rows_of(tables, "SELECT * FROM outcomes ORDER BY lead_id") == [
+    assert rows_of(tables, "SELECT lead_id, won_at, lost_at FROM outcomes ORDER BY lead_id") == [
         ("1", utc("2024-05-05"), None),
         ("2", None, utc("2024-05-06")),
     ]

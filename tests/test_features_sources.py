@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 from features.sources import Source, open_source, read_header
 from project.errors import LeadError, SchemaError, SettingsError, StorageError
-from project.settings import SourceSettings
+from project.source_settings import SourceSettings
 from worlds import csv_text, lines
 
 

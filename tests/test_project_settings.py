@@ -125,7 +125,7 @@ def refusal(folder: Path, text: str) -> str:
 
 def test_a_small_file_is_enough_and_the_rest_has_defaults(tmp_path: Path) -> None:
     settings = read_settings(write(tmp_path, SMALLEST))
-    assert (settings.leads.file, settings.leads.id, settings.leads.encoding) == ("leads.csv", "id", "utf-8")
+    assert (settings.leads.file, settings.leads.id, settings.leads.encoding) == ("leads.csv", "id", None)
     assert settings.outcome.horizon == timedelta(days=60)
     assert [age.days for age in settings.snapshots.ages] == [0, 1, 3, 7, 14, 30]
     assert (settings.training.test_share, settings.training.split) == (0.2, "row_order")

@@ -10,6 +10,7 @@ import pytest
 from conftest import run_leads
 from project.errors import EXIT_CODES
 from project.settings import Settings
+from project.source_settings import SourceSettings
 from serving.score import COLUMNS
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +38,9 @@ def test_the_exit_codes_are_the_ones_in_the_code() -> None:
 
 def test_every_setting_is_named() -> None:
     table = README[README.index("### leads.toml") : README.index("## What it promises")]
-    shared = {"file", "url", "query", "encoding", "delimiter", "decimal", "date_format", "missing"}
+    shared = set(SourceSettings.model_fields)
+    common = next(line for line in table.splitlines() if line.startswith("| every source |"))
+    assert all(f"`{key}`" in common for key in shared)
     for section, field in Settings.model_fields.items():
         row = next(line for line in table.splitlines() if f"`[{section}]`" in line or f"`[[{section}]]`" in line)
         models = [kind for kind in _classes(field.annotation) if hasattr(kind, "model_fields")]

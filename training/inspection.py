@@ -14,7 +14,7 @@ from features.ingest import connect
 from features.sources import open_source, read_header
 from features.tables import quote
 from project.errors import SchemaError, StorageError, name_some
-from project.settings import SourceSettings
+from project.source_settings import SourceSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,7 +197,7 @@ def _is_utf8(path: Path) -> bool:
 
 def _read_header(path: Path, source: SourceSettings, folder: Path) -> list[str]:
     if path.suffix.lower() not in _PARQUET:
-        return read_header(path, encoding=source.encoding)[0]
+        return read_header(path, encoding=source.encoding or "utf-8")[0]
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -271,7 +271,7 @@ def _clean(table: pa.Table, source: SourceSettings) -> tuple[pa.Table, SourceSet
 
 def _number_of(cell: str, source: SourceSettings) -> str:
     text = f"regexp_replace({cell}, '[\\s\u00a0\u202f]', '', 'g')"
-    number = f"try_cast(replace({text}, {quote(source.decimal)}, '.') AS DOUBLE)"
+    number = f"try_cast(replace({text}, {quote(source.decimal or '.')}, '.') AS DOUBLE)"
     return f"CASE WHEN isfinite({number}) THEN {number} END"
 
 
