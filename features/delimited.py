@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
+import re
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from features.batches import BadRow, Source, check_columns, number_rows
+from features.batches import BadRow, Source, check_columns, name_columns, number_rows
+from features.encoding import find_encoding
 from project.errors import SchemaError, SettingsError, StorageError
 from project.files import hash_file
 
@@ -22,31 +28,38 @@ __all__ = ["open_csv", "read_header"]
 
 _BLOCK_BYTES = 8 << 20
 _DELIMITERS = ",;\t|"
+_DECLARED = re.compile(r"sep=([^\w\s\"]|\t)\r?\n", re.IGNORECASE)
+_START_CHARACTERS, _FIRST_ROWS = 1 << 16, 100
 _LONGEST_HEADER = 50  # lines; more than that is a stray quote, not a header
 
 
-def read_header(path: Path, *, encoding: str = "utf-8", delimiter: str | None = None) -> tuple[list[str], str]:
-    """Return the header cells of a CSV file and the delimiter that splits them.
+def read_header(path: Path, *, encoding: str | None = None, delimiter: str | None = None) -> tuple[list[str], str]:
+    """Return the names of a CSV file's columns and the delimiter that splits them.
 
-    Without a declared delimiter it is the one of comma, semicolon, tab and bar that splits the header into most cells.
+    Without a declared delimiter it is the one of comma, semicolon, tab and bar that splits the first rows into most
+    cells and into as many as the header. A first line `sep=;`, which Excel writes, declares it.
     """
-    cells, mark, _ = _parse_header(path, encoding, delimiter)
-    return cells, mark
+    start = _read_start(path, encoding or find_encoding(path), delimiter)
+    return start.names, start.delimiter
 
 
-def _parse_header(path: Path, encoding: str, delimiter: str | None) -> tuple[list[str], str, int]:
-    """Return cells, delimiter, and how many lines the header takes: a quoted cell may hold line breaks."""
-    found = []
+@dataclass(frozen=True)
+class _Start:
+    """How a file begins: its columns, what splits them, and how many lines stand above the first row."""
+
+    names: list[str]
+    delimiter: str
+    lines: int
+
+
+def _read_start(path: Path, encoding: str, delimiter: str | None) -> _Start:
     try:
-        for mark in [delimiter] if delimiter else _DELIMITERS:
-            with _open_text(path, encoding) as file:
-                reader = csv.reader(file, delimiter=mark)
-                cells = next(reader, [])
-                lines = reader.line_num
-            if lines > _LONGEST_HEADER:
-                with _open_text(path, encoding) as file:
-                    cells, lines = file.readline().rstrip("\r\n").split(mark), 1
-            found.append(([cell.strip() for cell in cells], mark, max(1, lines)))
+        with _open_text(path, encoding) as file:
+            text = file.read(_START_CHARACTERS)
+        declared = _DECLARED.match(text)
+        body = text[declared.end() :] if declared else text
+        marks = [delimiter] if delimiter else [declared[1]] if declared else list(_DELIMITERS)
+        found = [_split_start(body, mark) for mark in marks]
     except UnicodeDecodeError as error:
         raise _wrong_encoding(path, encoding) from error
     except (TypeError, ValueError) as error:
@@ -59,7 +72,27 @@ def _parse_header(path: Path, encoding: str, delimiter: str | None) -> tuple[lis
         raise SettingsError(f"{path.name}: encoding {encoding!r} is unknown; write utf-8 or cp1251.") from error
     except (OSError, EOFError, zlib.error) as error:
         raise StorageError(f"{path}: cannot be read ({error}). Is it whole?") from error
-    return max(found, key=lambda entry: len(entry[0]))
+    best = max(found, key=lambda entry: entry[0])[1]
+    return _Start(name_columns(best.names), best.delimiter, best.lines + bool(declared))
+
+
+def _split_start(text: str, mark: str) -> tuple[tuple[bool, int, float], _Start]:
+    """Split the first rows by a mark; the first of the answer tells how well it does, to be compared.
+
+    A header may span lines: a quoted cell holds line breaks.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
+    header = next(reader, [])
+    lines = max(1, reader.line_num)
+    if lines > _LONGEST_HEADER:
+        header, lines = text.splitlines()[0].split(mark), 1
+        reader = csv.reader(io.StringIO(text, newline="").readlines()[1:], delimiter=mark)
+    widths = []
+    with suppress(csv.Error):
+        widths = [len(row) for row in islice(reader, _FIRST_ROWS) if row]
+    same = sum(width == len(header) for width in widths) / len(widths) if widths else 1.0
+    start = _Start([cell.strip() for cell in header], mark, lines)
+    return (len(header) > 1 and same > 0.5, len(header), same), start
 
 
 def _open_text(path: Path, encoding: str) -> IO[str]:
@@ -79,7 +112,9 @@ def open_csv(path: Path, settings: SourceSettings, wanted: Sequence[str]) -> Sou
     from pyarrow import csv as arrow_csv
     from pyarrow import lib, string
 
-    header, delimiter, lines = _parse_header(path, settings.encoding or "utf-8", settings.delimiter)
+    encoding = settings.encoding or find_encoding(path)
+    start = _read_start(path, encoding, settings.delimiter)
+    header, delimiter, lines = start.names, start.delimiter, start.lines
     check_columns(path.name, header, wanted)
     positions = {column: f"f{header.index(column)}" for column in wanted}
     source = Source(path.name, tuple(header), iter(()), data_hash=hash_file(path))
@@ -99,7 +134,7 @@ def open_csv(path: Path, settings: SourceSettings, wanted: Sequence[str]) -> Sou
             read_options=arrow_csv.ReadOptions(
                 use_threads=False,
                 block_size=_BLOCK_BYTES,
-                encoding=settings.encoding or "utf-8",
+                encoding=encoding,
                 column_names=[f"f{place}" for place in range(len(header))],
                 skip_rows=lines,
             ),
@@ -118,7 +153,7 @@ def open_csv(path: Path, settings: SourceSettings, wanted: Sequence[str]) -> Sou
             yield _drop_blank(number_rows(batch, list(positions), first=seen, left_out=left_out))
             seen += batch.num_rows
 
-    source.batches = _translate_errors(read(), path, settings.encoding or "utf-8")
+    source.batches = _translate_errors(read(), path, encoding)
     return source
 
 

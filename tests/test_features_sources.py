@@ -118,12 +118,19 @@ def test_utf_16_is_read_if_declared(tmp_path: Path) -> None:
 def test_cp1251_read_as_utf_8_is_an_error_with_the_cure(tmp_path: Path, rows_before: int) -> None:
     content = b"id,name\n" + b"1,plain\n" * rows_before + "2,Иван\n".encode("cp1251")
     with pytest.raises(SchemaError, match=r't\.csv: holds bytes that are not utf-8\. Set encoding = "cp1251"'):
-        read(opened(tmp_path, content, "id", "name"))
+        read(opened(tmp_path, content, "id", "name", encoding="utf-8"))
+
+
+@pytest.mark.parametrize("rows_before", [0, 20_000], ids=["at the beginning", "a long way down"])
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
+def test_cp1251_is_told_by_its_words_wherever_they_stand(tmp_path: Path, rows_before: int, name: str) -> None:
+    content = b"id,name\n" + b"1,plain\n" * rows_before + "2,Иван\n".encode("cp1251")
+    assert read(opened(tmp_path, content, "id", "name", name=name))[-1] == (rows_before + 2, "2", "Иван")
 
 
 def test_a_cp1251_header_read_as_utf_8_is_an_error_with_the_cure(tmp_path: Path) -> None:
     with pytest.raises(SchemaError, match='Set encoding = "cp1251"'):
-        opened(tmp_path, "номер,имя\n1,2\n".encode("cp1251"), "имя")
+        opened(tmp_path, "номер,имя\n1,2\n".encode("cp1251"), "имя", encoding="utf-8")
 
 
 def test_an_unknown_encoding_is_a_settings_error(tmp_path: Path) -> None:
@@ -139,7 +146,23 @@ def test_a_missing_column_is_an_error_that_lists_the_header(tmp_path: Path) -> N
 def test_a_column_that_stands_there_twice_is_an_error_if_it_is_wanted(tmp_path: Path) -> None:
     with pytest.raises(SchemaError, match="column 'x' stands there more than once"):
         opened(tmp_path, "id,x,x\n1,2,3\n", "x")
-    assert read(opened(tmp_path, "id,x,x\n1,2,3\n", "id")) == [(2, "1")]
+    assert read(opened(tmp_path, "id,x,x\n1,2,3\n", "id", "x (2)")) == [(2, "1", "3")]
+
+
+def test_a_first_line_for_excel_declares_the_delimiter(tmp_path: Path) -> None:
+    assert read(opened(tmp_path, "sep=;\r\nid;a,b,c\r\n1;2\r\n\r\n3;4", "a,b,c", "id")) == [
+        (2, "2", "1"),
+        (4, "4", "3"),
+    ]
+
+
+def test_the_first_rows_tell_the_delimiter_where_the_header_could_be_split_twice(tmp_path: Path) -> None:
+    text = 'id;"budget, EUR, net, total"\n1;"5,5"\n2;6\n'.replace('"', "")
+    assert read_header(tmp_path / write(tmp_path, text))[1] == ";"
+
+
+def test_header_cells_may_be_empty_at_the_end(tmp_path: Path) -> None:
+    assert read(opened(tmp_path, "id,x,,\n1,2,,\n", "x")) == [(2, "2")]
 
 
 @pytest.mark.parametrize("content", ["a,b", "a,b\n", "a,b\r\n"])
