@@ -1,4 +1,4 @@
-"""The one door to every declared source: CSV, Parquet or a query becomes batches of text with row numbers.
+"""The one door to every declared source: CSV, Excel, Parquet or a query becomes batches of text with row numbers.
 
 Nothing is converted here. What cannot even be split into the right number of cells comes back as a `BadRow`.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from features.batches import BadRow, Source, check_columns, number_rows
 from features.delimited import open_csv, read_header
 from features.queries import open_query
+from features.spreadsheet import SPREADSHEETS, open_spreadsheet
 from project.errors import SchemaError, StorageError
 from project.files import hash_file
 
@@ -24,7 +25,7 @@ __all__ = ["BadRow", "Source", "open_source", "read_header"]
 
 
 def open_source(settings: SourceSettings, wanted: Sequence[str], *, folder: Path) -> Source:
-    """Open a CSV (also .gz), a Parquet file or an SQL query for the `wanted` columns.
+    """Open a CSV (also .gz), a sheet of an Excel file, a Parquet file or an SQL query for the `wanted` columns.
 
     Raises
     ------
@@ -40,6 +41,8 @@ def open_source(settings: SourceSettings, wanted: Sequence[str], *, folder: Path
         raise StorageError(f"{path}: there is no such file. Correct `file` in leads.toml.")
     if path.suffix.lower() in {".parquet", ".pq"}:
         return _open_parquet(path, wanted)
+    if path.suffix.lower() in SPREADSHEETS:
+        return open_spreadsheet(path, settings, wanted)
     return open_csv(path, settings, wanted)
 
 
