@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from features.behaviour import features_sql
+import numpy as np
+from numpy.typing import NDArray
+
+from features.definition import features_sql
 from project.errors import SchemaError, name_some
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
-    from features.catalogue import Catalogue
+    from features.catalogue import Catalogue, Criterion, Feature
     from features.tables import Tables
 
 __all__ = ["build_features", "read_lead_columns"]
+
+_BATCH_ROWS = 100_000
 
 
 def build_features(snapshots: pd.DataFrame, tables: Tables, catalogue: Catalogue) -> pd.DataFrame:
@@ -52,25 +58,55 @@ def build_features(snapshots: pd.DataFrame, tables: Tables, catalogue: Catalogue
     sql = features_sql(catalogue, lead_columns=lead_columns, account_columns=account_columns)
     tables.connection.register("snapshots", questions)
     try:
-        answers: pa.Table = tables.connection.sql(sql).to_arrow_table()
+        answers = tables.connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
+        _check_kinds(catalogue, answers.schema)
+        columns, answered = _place_answers(answers, catalogue, len(snapshots))
     finally:
         tables.connection.unregister("snapshots")
-    if answers.num_rows != len(snapshots):
+    if answered != len(snapshots):
         known = set(tables.connection.execute("SELECT lead_id FROM leads").df()["lead_id"])
         unknown = [lead for lead in snapshots["lead_id"] if lead not in known]
         raise SchemaError(f"Snapshots ask about leads that the leads table does not hold: {name_some(unknown)}.")
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(snapshots)), columns=catalogue.names)
+
+
+def _check_kinds(catalogue: Catalogue, schema: pa.Schema) -> None:
+    import pyarrow as pa
+
     for place, feature in enumerate(catalogue.features):
-        found = "category" if pa.types.is_string(answers.column(place + 1).type) else "number"
+        found = "category" if pa.types.is_string(schema.field(place + 1).type) else "number"
         if feature.kind == "number" and found == "category":
             raise SchemaError(
                 f"The model was trained with {feature.subject!r} as a number, leads.toml now calls it a category. "
                 "Change it back, or train a new model."
             )
-    columns = {
-        feature.name: answers.column(place + 1).to_pandas().astype("float64" if feature.kind == "number" else "str")
-        for place, feature in enumerate(catalogue.features)
-    }
-    return pd.DataFrame(columns, index=pd.RangeIndex(len(snapshots)), columns=catalogue.names)
+
+
+def _place_answers(
+    answers: pa.RecordBatchReader, catalogue: Catalogue, rows: int
+) -> tuple[dict[str, pd.Series | NDArray[np.float64]], int]:
+    """Put every answer into its snapshot's row as it comes, so that nothing is sorted or held twice."""
+    import pyarrow as pa
+
+    numbers = {f.name: np.full(rows, np.nan) for f in catalogue.features if f.kind == "number"}
+    texts: dict[str, list[pa.Array]] = {f.name: [] for f in catalogue.features if f.kind == "category"}
+    ids: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
+    for batch in answers:
+        ids.append(batch.column(0).to_numpy())
+        for place, feature in enumerate(catalogue.features):
+            if feature.kind == "category":
+                texts[feature.name].append(batch.column(place + 1))
+            else:
+                numbers[feature.name][ids[-1]] = batch.column(place + 1).to_numpy(zero_copy_only=False)
+    order = np.argsort(np.concatenate(ids), kind="stable")
+    columns: dict[str, pd.Series | NDArray[np.float64]] = {}
+    for feature in catalogue.features:
+        if feature.kind == "number":
+            columns[feature.name] = numbers[feature.name]
+        else:
+            in_order = pa.chunked_array(texts[feature.name], pa.string()).take(pa.array(order))
+            columns[feature.name] = in_order.to_pandas().astype("str")
+    return columns, len(order)
 
 
 def read_lead_columns(tables: Tables, lead_ids: Sequence[str], headers: Sequence[str]) -> pd.DataFrame:
@@ -103,11 +139,13 @@ def read_lead_columns(tables: Tables, lead_ids: Sequence[str], headers: Sequence
 
 
 def _check_columns(catalogue: Catalogue, lead_columns: Mapping[str, str], account_columns: Mapping[str, str]) -> None:
-    known = {"lead": lead_columns, "account": account_columns}
+    known = {"lead": lead_columns, "account": account_columns, "track_record": lead_columns}
+    fits = any(feature.origin == "ideal_customer" for feature in catalogue.features)
+    asked: list[Feature | Criterion] = [*catalogue.features, *(catalogue.ideal_customer if fits else ())]
     absent = [
-        f"{feature.origin} column {feature.subject!r}"
-        for feature in catalogue.features
-        if feature.origin in known and feature.subject not in known[feature.origin]
+        f"{'account' if one.origin == 'account' else 'lead'} column {one.subject!r}"
+        for one in asked
+        if one.origin in known and one.subject not in known[one.origin]
     ]
     if absent:
         raise SchemaError(

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from features.cells import Cell, CellKind, CellReader
+from features.events import finish_events
+from features.maturity import finish_matured
 from features.tables import Attribute, Tables, quote
 from project.errors import NotEnoughDataError, SettingsError, name_some
 from project.files import hash_bytes
@@ -53,15 +55,18 @@ def read_tables(project: Project) -> Tables:
     reader.read("leads", settings.leads, _lead_cells(settings, lead_attributes))
     if settings.events is not None:
         reader.read("events", settings.events, _event_cells(settings))
+    if settings.touches is not None:
+        reader.read("touches", settings.touches, _touch_cells(settings))
     if settings.stages is not None:
         reader.read("stages", settings.stages, _stage_cells(settings))
     if settings.accounts is not None:
         reader.read("accounts", settings.accounts, _account_cells(settings, account_attributes))
     _finish_leads(connection, settings, lead_attributes)
-    _finish_events(connection, present=settings.events is not None)
+    finish_events(connection, settings)
     _finish_outcomes(connection, settings)
     _finish_accounts(connection, account_attributes, present=settings.accounts is not None)
     observed_from, observed_until, data_until = _observed(connection, settings)
+    finish_matured(connection, settings, observed_from=observed_from, observed_until=observed_until)
     connection.execute("DROP VIEW changes")
     for table in reader.counts:
         connection.execute(f"DROP TABLE typed_{table}")
@@ -115,11 +120,24 @@ def _event_cells(settings: Settings) -> list[Cell]:
         Cell("occurred_at", events.at, "time", True),
         Cell("kind", events.kind, "text", True),
     ]
-    if events.value is not None:
-        cells.append(Cell("value", events.value, "amount", False))
-    if events.recorded_at is not None:
-        cells.append(Cell("recorded_at", events.recorded_at, "time", False))
-    return cells
+    optional: list[tuple[str, str | None, CellKind]] = [
+        ("value", events.value, "amount"),
+        ("recorded_at", events.recorded_at, "time"),
+        ("id", events.id, "id"),
+        ("url", events.url, "text"),
+    ]
+    return cells + [Cell(target, header, kind, False) for target, header, kind in optional if header is not None]
+
+
+def _touch_cells(settings: Settings) -> list[Cell]:
+    touches = settings.touches
+    assert touches is not None
+    cells = [
+        Cell("lead_id", touches.lead, "id", True),
+        Cell("occurred_at", touches.at, "time", True),
+        Cell("kind", touches.kind, "text", True),
+    ]
+    return cells + ([Cell("outcome", touches.outcome, "text", False)] if touches.outcome is not None else [])
 
 
 def _stage_cells(settings: Settings) -> list[Cell]:
@@ -180,23 +198,6 @@ def _check_won_values(connection: duckdb.DuckDBPyConnection, settings: Settings)
         raise SettingsError(
             f"outcome.won names {name_some(map(repr, settings.outcome.won))}, but column {settings.outcome.column!r} "
             f"holds {name_some(map(repr, values), most=20)}. Correct it in leads.toml."
-        )
-
-
-def _finish_events(connection: duckdb.DuckDBPyConnection, *, present: bool) -> None:
-    connection.execute(
-        "CREATE TABLE events (lead_id VARCHAR, occurred_at TIMESTAMP, recorded_at TIMESTAMP, superseded_at TIMESTAMP, "
-        "kind VARCHAR, value DECIMAL(28, 6))"
-    )
-    if present:
-        found = {str(row[0]) for row in connection.execute("DESCRIBE typed_events").fetchall()}
-        recorded = (
-            "greatest(occurred_at, coalesce(recorded_at, occurred_at))" if "recorded_at" in found else "occurred_at"
-        )
-        value = "value" if "value" in found else "NULL"
-        connection.execute(
-            f"INSERT INTO events SELECT lead_id, occurred_at, {recorded}, NULL, kind, {value} "
-            "FROM typed_events WHERE reason_aside IS NULL"
         )
 
 

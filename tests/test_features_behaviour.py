@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from features.catalogue import Catalogue, Feature, Statistic, Subject, build_catalogue
+from features.catalogue import Catalogue, Feature, Statistic, Subject
 from features.engine import build_features, read_lead_columns
+from features.listing import build_catalogue
 from features.tables import Tables
 from project.errors import SchemaError
 from project.folder import find_project

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from features.catalogue import build_catalogue
 from features.engine import build_features
 from features.ingest import read_tables
+from features.listing import build_catalogue
 from features.snapshots import build_open_snapshots, build_training_snapshots
 from features.tables import Tables
 from project.errors import LeadError, NotEnoughDataError, SchemaError, SettingsError

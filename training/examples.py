@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from features.catalogue import Catalogue, build_catalogue
+from features.catalogue import Catalogue
 from features.engine import build_features, read_lead_columns
+from features.listing import build_catalogue
 from features.snapshots import build_training_snapshots
 from models.bands import Rule, matches
 from project.errors import NotEnoughDataError
