@@ -1,7 +1,7 @@
 """What a lead did, as steps of the definition: one join of snapshots and events, then two groupings, nothing distinct.
 
 Events are grouped to (snapshot, kind) with every window counted at once, then to one row a snapshot. Distinct days are
-the set bits of one mask a window: bit n stands for the n-th calendar day before that of `as_of`. Masks of several kinds
+the set bits of one mask a window: bit n is the n-th calendar day that the window touches. Masks of several kinds
 are combined by OR, which a DISTINCT count could not do, and stay exact at a window's edge, which daily buckets are not.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from features.catalogue import Feature, Subject
-from features.portable import between_moments, days_between, one_of
+from features.portable import days_between, one_of, seconds
 from features.tables import TOUCH
 
 __all__ = ["behaviour_steps"]
@@ -28,51 +28,55 @@ def behaviour_steps(behaviour: Sequence[tuple[int, Feature]], subjects: Sequence
     by_name = {subject.name: subject for subject in subjects}
     # a share is of all that the lead itself did, whatever kinds are left of the catalogue
     own = tuple(sorted({kind for subject in subjects for kind in subject.kinds if not kind.startswith(TOUCH)}))
-    asked = sorted({*own, *(kind for feature in features for kind in by_name[feature.subject].kinds)})
+    kinds = sorted({*own, *(kind for feature in features for kind in by_name[feature.subject].kinds)})
     columns = ", ".join(
         f"{_summary(feature, by_name[feature.subject], own=own)} AS b{place}" for place, feature in behaviour
     )
     return [
-        _known_step(features, asked),
-        _per_kind_step(features),
+        _asked_step(features),
+        _per_kind_step(features, kinds),
         f"behaviour_then AS (SELECT snapshot_id, {columns} FROM per_kind GROUP BY snapshot_id)",
     ]
 
 
-def _known_step(features: Sequence[Feature], kinds: Sequence[str]) -> str:
-    days = "extract(DAY FROM (date_trunc('day', snapshots.as_of) - date_trunc('day', events.occurred_at)))"
-    extra = f", {days} AS days_ago" if _windows(features, "day_count") else ""
-    if _windows(features, "session_count"):
-        extra += ", events.opens_until IS NULL OR events.opens_until >= snapshots.as_of AS opens"
-    return f"""known AS (
-        SELECT snapshots.snapshot_id, snapshots.as_of, events.kind, events.occurred_at, events.value{extra}
-        FROM snapshots JOIN events ON events.lead_id = snapshots.lead_id
-            AND events.occurred_at < snapshots.as_of AND events.recorded_at < snapshots.as_of
-            AND (events.superseded_at IS NULL OR events.superseded_at >= snapshots.as_of)
-        WHERE {one_of("events.kind", kinds)})"""
+def _asked_step(features: Sequence[Feature]) -> str:
+    """Work out once a snapshot where each window begins, instead of once an event."""
+    lengths = {length for feature in features for length in _lengths(feature)}
+    starts = "".join(f", as_of - {seconds(length)} AS from_{length}" for length in sorted(lengths))
+    days = "".join(
+        f", date_trunc('day', as_of - {seconds(length)}) AS day_{length}" for length in _windows(features, "day_count")
+    )
+    return f"asked AS (SELECT snapshot_id, lead_id, as_of{starts}{days} FROM snapshots)"
 
 
-def _per_kind_step(features: Sequence[Feature]) -> str:
+def _per_kind_step(features: Sequence[Feature], kinds: Sequence[str]) -> str:
     def inside(length: int) -> str:
-        return between_moments("occurred_at", length, "as_of")
+        return f"events.occurred_at >= asked.from_{length}"
 
     counted = sorted({length for feature in features for length in _count_windows(feature)})
     columns = [f"count(*) FILTER (WHERE {inside(length)}) AS n_{length}" for length in counted]
-    columns += [f"sum(value) FILTER (WHERE {inside(length)}) AS v_{length}" for length in _windows(features, "sum")]
     columns += [
-        f"count(*) FILTER (WHERE opens AND {inside(length)}) AS s_{length}"
+        f"sum(events.value) FILTER (WHERE {inside(length)}) AS v_{length}" for length in _windows(features, "sum")
+    ]
+    opens = "coalesce(events.opens_until >= asked.as_of, true)"
+    columns += [
+        f"count(*) FILTER (WHERE {inside(length)} AND {opens}) AS s_{length}"
         for length in _windows(features, "session_count")
     ]
     for length in _windows(features, "day_count"):
         columns += [
-            f"bit_or({_bit(word)}) FILTER (WHERE {inside(length)}) AS d_{length}_{word}"
+            f"bit_or({_bit(length, word)}) FILTER (WHERE {inside(length)}) AS d_{length}_{word}"
             for word in range(_words(length))
         ]
     if any(feature.statistic in {"since_first", "span"} for feature in features):
-        columns.append("min(occurred_at) AS first_at")
+        columns.append("min(events.occurred_at) AS first_at")
     if any(feature.statistic in {"since_last", "span"} for feature in features):
-        columns.append("max(occurred_at) AS last_at")
-    return f"per_kind AS (SELECT snapshot_id, kind, {', '.join(columns)} FROM known GROUP BY snapshot_id, kind)"
+        columns.append("max(events.occurred_at) AS last_at")
+    return f"""per_kind AS (SELECT asked.snapshot_id, events.kind, {", ".join(columns)}
+        FROM asked JOIN events ON events.lead_id = asked.lead_id
+            AND events.occurred_at < asked.as_of AND events.recorded_at < asked.as_of
+            AND (events.superseded_at IS NULL OR events.superseded_at >= asked.as_of)
+        WHERE {one_of("events.kind", kinds)} GROUP BY asked.snapshot_id, events.kind)"""
 
 
 def _windows(features: Sequence[Feature], statistic: str) -> list[int]:
@@ -85,6 +89,12 @@ def _count_windows(feature: Feature) -> list[int]:
     return [feature.window, _recent(feature.window)] if feature.statistic == "trend" else [feature.window]
 
 
+def _lengths(feature: Feature) -> list[int]:
+    if feature.statistic in {"sum", "session_count", "day_count"} and feature.window is not None:
+        return [feature.window]
+    return _count_windows(feature)
+
+
 def _recent(window: int) -> int:
     """Return the last quarter of a window in seconds: what "of late" means for a trend."""
     return window // 4
@@ -95,10 +105,12 @@ def _words(length: int) -> int:
     return (-(-length // _DAY) + 1 + _BITS - 1) // _BITS
 
 
-def _bit(word: int) -> str:
+def _bit(length: int, word: int) -> str:
+    """Set the bit of an event's calendar day, counted from the first day that the window touches."""
+    day = f"extract(DAY FROM (events.occurred_at - asked.day_{length}))"
     low, high = word * _BITS, word * _BITS + _BITS - 1
-    shift = f"days_ago - {low}" if low else "days_ago"
-    return f"CASE WHEN days_ago BETWEEN {low} AND {high} THEN CAST(power(2, {shift}) AS BIGINT) END"
+    shift = f"{day} - {low}" if low else day
+    return f"CASE WHEN {day} BETWEEN {low} AND {high} THEN CAST(1 AS BIGINT) << CAST({shift} AS INTEGER) END"
 
 
 def _summary(feature: Feature, subject: Subject, *, own: Sequence[str]) -> str:

@@ -50,8 +50,8 @@ def build_features(snapshots: pd.DataFrame, tables: Tables, catalogue: Catalogue
     _check_columns(catalogue, lead_columns, account_columns)
     questions = pa.table(
         {
-            "snapshot_id": pa.array(range(len(snapshots)), pa.int64()),
-            "lead_id": pa.array(snapshots["lead_id"].to_list(), pa.string()),
+            "snapshot_id": pa.array(np.arange(len(snapshots))),
+            "lead_id": pa.array(snapshots["lead_id"], pa.string()),
             "as_of": pa.array(snapshots["as_of"], pa.timestamp("us")),
         }
     )

@@ -41,7 +41,7 @@ def finish_events(connection: duckdb.DuckDBPyConnection, settings: Settings) -> 
         connection.execute(
             f"""INSERT INTO events WITH clocked AS (
                 SELECT lead_id, occurred_at, {_recorded(connection)} AS recorded_at, row,
-                    {"id" if events.id else "NULL AS id"}, {_kind(events.url, events.url_groups)} AS kind,
+                    {"id" if events.id else "NULL AS id"}, {_kind(events.page, events.page_groups)} AS kind,
                     {"value" if events.value else "CAST(NULL AS DECIMAL(28, 6)) AS value"}
                 FROM typed_events WHERE reason_aside IS NULL)
             SELECT lead_id, occurred_at, recorded_at, {superseded}, {_opens_until(events.session_gap, events.ignore)},
@@ -59,11 +59,11 @@ def _recorded(connection: duckdb.DuckDBPyConnection) -> str:
     return "greatest(occurred_at, coalesce(recorded_at, occurred_at))" if "recorded_at" in found else "occurred_at"
 
 
-def _kind(url: str | None, groups: Mapping[str, Sequence[str]]) -> str:
-    if url is None or not groups:
+def _kind(page: str | None, groups: Mapping[str, Sequence[str]]) -> str:
+    if page is None or not groups:
         return "kind"
     cases = " ".join(
-        f"WHEN {' OR '.join(f'url ILIKE {quote(_like(pattern))} ESCAPE {quote(_ESCAPE)}' for pattern in patterns)} "
+        f"WHEN {' OR '.join(f'page ILIKE {quote(_like(pattern))} ESCAPE {quote(_ESCAPE)}' for pattern in patterns)} "
         f"THEN kind || {quote(PAGE_MARK + name)}"
         for name, patterns in groups.items()
     )

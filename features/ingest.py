@@ -80,6 +80,7 @@ def read_tables(project: Project) -> Tables:
         counts=reader.counts,
         data_hash=hash_bytes("".join(reader.hashes).encode()),
         data_until=data_until,
+        record_horizon=round(settings.outcome.horizon.total_seconds()) if settings.features.track_record else None,
     )
 
 
@@ -124,7 +125,7 @@ def _event_cells(settings: Settings) -> list[Cell]:
         ("value", events.value, "amount"),
         ("recorded_at", events.recorded_at, "time"),
         ("id", events.id, "id"),
-        ("url", events.url, "text"),
+        ("page", events.page, "text"),
     ]
     return cells + [Cell(target, header, kind, False) for target, header, kind in optional if header is not None]
 

@@ -36,7 +36,7 @@ def list_subjects(kinds: Sequence[str], events: EventsSettings) -> tuple[Subject
     for name, patterns in events.groups.items():
         members = [kind for kind in kinds if any(_matches(_plain(kind), pattern) for pattern in patterns)]
         subjects.append(_subject(name, members, events.labels, f"“{name}” events", f"События «{name}»"))
-    for name in events.url_groups:
+    for name in events.page_groups:
         members = [kind for kind in kinds if kind.endswith(f"{PAGE_MARK}{name}")]
         subjects.append(_subject(name, members, events.labels, f"Visits to “{name}” pages", f"Визиты на «{name}»"))
     plain = list(dict.fromkeys(map(_plain, kinds)))

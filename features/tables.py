@@ -175,6 +175,8 @@ class Tables:
         Outcomes are known in the half-open interval between them, UTC; both null for a flat file.
     data_until
         The latest time in any table; null for a flat file.
+    record_horizon
+        The horizon of `matured` in seconds; null where no track record is asked for.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -186,6 +188,7 @@ class Tables:
     counts: Mapping[str, TableCount]
     data_hash: str
     data_until: datetime | None = None
+    record_horizon: int | None = None
 
 
 def reject_share(counts: Mapping[str, TableCount]) -> float:

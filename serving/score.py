@@ -21,7 +21,7 @@ from models.bands import BANDS
 from models.lead_model import LeadModel
 from models.reasons import Language, reason_columns
 from models.registry import find_model
-from project.duration import parse_duration
+from project.duration import format_duration, parse_duration
 from project.errors import SchemaError, SettingsError, name_some
 
 if TYPE_CHECKING:
@@ -136,6 +136,7 @@ def check_sources(tables: Tables, model: LeadModel, catalogue: Catalogue) -> Non
     origins = {feature.origin for feature in catalogue.features}
     if bool(model.manifest["dated"]) != tables.dated:
         raise SchemaError("The model was trained with dates and these tables have none, or the other way round.")
+    _check_track_records(tables, catalogue)
     for origin, table in (("behaviour", "events"), ("account", "accounts")):
         if origin in origins and table not in tables.counts:
             raise SchemaError(f"The model reads [{table}], which leads.toml no longer declares. Declare it again.")
@@ -147,6 +148,20 @@ def check_sources(tables: Tables, model: LeadModel, catalogue: Catalogue) -> Non
                 f"None of the events is of a kind the model knows ({name_some(sorted(kinds))}); found "
                 f"{name_some(sorted(found))}. Were they renamed?"
             )
+
+
+def _check_track_records(tables: Tables, catalogue: Catalogue) -> None:
+    """Refuse track records over another horizon than the model learnt them with, or none at all."""
+    asked = {feature.window for feature in catalogue.features if feature.origin == "track_record"}
+    if asked and tables.record_horizon not in asked:
+        raise SchemaError(
+            f"The model reads how earlier leads did within {_days(max(filter(None, asked)))}, leads.toml now asks for "
+            f"{_days(tables.record_horizon)}. Set outcome.horizon and features.track_record back, or train a new model."
+        )
+
+
+def _days(seconds: int | None) -> str:
+    return "nothing" if seconds is None else format_duration(timedelta(seconds=seconds))
 
 
 def score_snapshots(
