@@ -50,9 +50,11 @@ def features_sql(catalogue: Catalogue, *, lead_columns: Mapping[str, str], accou
 
 def _accounts_step(columns: Mapping[str, str]) -> str:
     names = "".join(f", accounts.{column}" for column in columns.values())
+    # DuckDB puts nulls last by itself, Spark first
+    ties = "".join(f", accounts.{column} NULLS LAST" for column in columns.values())
     return f"""account_then AS (SELECT * FROM (
         SELECT snapshots.snapshot_id{names}, row_number() OVER (
-            PARTITION BY snapshots.snapshot_id ORDER BY accounts.valid_from DESC NULLS LAST{names}) AS place
+            PARTITION BY snapshots.snapshot_id ORDER BY accounts.valid_from DESC NULLS LAST{ties}) AS place
         FROM snapshots JOIN leads ON leads.lead_id = snapshots.lead_id
         JOIN accounts ON accounts.account_id = leads.account_id
             AND (accounts.valid_from IS NULL OR snapshots.as_of IS NULL OR accounts.valid_from <= snapshots.as_of)

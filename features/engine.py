@@ -10,11 +10,12 @@ from project.errors import SchemaError, name_some
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
     from features.catalogue import Catalogue
-    from features.tables import Tables
+    from features.tables import Attribute, Tables
 
-__all__ = ["build_features", "read_lead_columns"]
+__all__ = ["build_features", "check_columns", "check_kinds", "find_lead_columns", "read_lead_columns", "to_frame"]
 
 
 def build_features(snapshots: pd.DataFrame, tables: Tables, catalogue: Catalogue) -> pd.DataFrame:
@@ -36,12 +37,11 @@ def build_features(snapshots: pd.DataFrame, tables: Tables, catalogue: Catalogue
     SchemaError
         The catalogue needs a column that the tables do not have.
     """
-    import pandas as pd
     import pyarrow as pa
 
     lead_columns = {attribute.header: attribute.column for attribute in tables.lead_attributes}
     account_columns = {attribute.header: attribute.column for attribute in tables.account_attributes}
-    _check_columns(catalogue, lead_columns, account_columns)
+    check_columns(catalogue, lead_columns, account_columns)
     questions = pa.table(
         {
             "snapshot_id": pa.array(range(len(snapshots)), pa.int64()),
@@ -59,18 +59,36 @@ def build_features(snapshots: pd.DataFrame, tables: Tables, catalogue: Catalogue
         known = set(tables.connection.execute("SELECT lead_id FROM leads").df()["lead_id"])
         unknown = [lead for lead in snapshots["lead_id"] if lead not in known]
         raise SchemaError(f"Snapshots ask about leads that the leads table does not hold: {name_some(unknown)}.")
-    for place, feature in enumerate(catalogue.features):
-        found = "category" if pa.types.is_string(answers.column(place + 1).type) else "number"
-        if feature.kind == "number" and found == "category":
+    answers = answers.select([f"f{place}" for place in range(len(catalogue.features))])
+    check_kinds(catalogue, [pa.types.is_string(column.type) for column in answers.columns])
+    return to_frame(answers, catalogue)
+
+
+def to_frame(answers: pa.Table, catalogue: Catalogue) -> pd.DataFrame:
+    """Turn answers, one column a feature in the catalogue's order, into the feature frame."""
+    import pandas as pd
+
+    columns = {
+        feature.name: answers.column(place).to_pandas().astype("float64" if feature.kind == "number" else "str")
+        for place, feature in enumerate(catalogue.features)
+    }
+    return pd.DataFrame(columns, index=pd.RangeIndex(answers.num_rows), columns=catalogue.names)
+
+
+def check_kinds(catalogue: Catalogue, are_texts: Sequence[bool]) -> None:
+    """Refuse text where the model learnt from a number.
+
+    Raises
+    ------
+    SchemaError
+        A column was declared a number when the model was trained, and is a category now.
+    """
+    for feature, is_text in zip(catalogue.features, are_texts, strict=True):
+        if feature.kind == "number" and is_text:
             raise SchemaError(
                 f"The model was trained with {feature.subject!r} as a number, leads.toml now calls it a category. "
                 "Change it back, or train a new model."
             )
-    columns = {
-        feature.name: answers.column(place + 1).to_pandas().astype("float64" if feature.kind == "number" else "str")
-        for place, feature in enumerate(catalogue.features)
-    }
-    return pd.DataFrame(columns, index=pd.RangeIndex(len(snapshots)), columns=catalogue.names)
 
 
 def read_lead_columns(tables: Tables, lead_ids: Sequence[str], headers: Sequence[str]) -> pd.DataFrame:
@@ -83,15 +101,9 @@ def read_lead_columns(tables: Tables, lead_ids: Sequence[str], headers: Sequence
     """
     import pyarrow as pa
 
-    columns = {attribute.header: attribute.column for attribute in tables.lead_attributes}
-    absent = [header for header in headers if header not in columns]
-    if absent:
-        raise SchemaError(
-            f"The rules of this model read {name_some(map(repr, absent))}, which leads.toml does not declare. "
-            'Add it to leads.columns, as "rule" if it is no feature.'
-        )
+    columns = find_lead_columns(tables.lead_attributes, headers)
     asked = pa.table({"place": pa.array(range(len(lead_ids)), pa.int64()), "lead_id": pa.array(lead_ids, pa.string())})
-    named = "".join(f", leads.{columns[header]} AS h{place}" for place, header in enumerate(headers))
+    named = "".join(f", leads.{column} AS h{place}" for place, column in enumerate(columns))
     tables.connection.register("asked", asked)
     try:
         frame = tables.connection.execute(
@@ -102,7 +114,26 @@ def read_lead_columns(tables: Tables, lead_ids: Sequence[str], headers: Sequence
     return frame.drop(columns="place").set_axis(list(headers), axis=1)
 
 
-def _check_columns(catalogue: Catalogue, lead_columns: Mapping[str, str], account_columns: Mapping[str, str]) -> None:
+def find_lead_columns(attributes: Sequence[Attribute], headers: Sequence[str]) -> list[str]:
+    """Return the internal columns of declared headers.
+
+    Raises
+    ------
+    SchemaError
+        A header is not declared in leads.toml.
+    """
+    columns = {attribute.header: attribute.column for attribute in attributes}
+    absent = [header for header in headers if header not in columns]
+    if absent:
+        raise SchemaError(
+            f"The rules of this model read {name_some(map(repr, absent))}, which leads.toml does not declare. "
+            'Add it to leads.columns, as "rule" if it is no feature.'
+        )
+    return [columns[header] for header in headers]
+
+
+def check_columns(catalogue: Catalogue, lead_columns: Mapping[str, str], account_columns: Mapping[str, str]) -> None:
+    """Refuse tables that lack a column which the catalogue reads."""
     known = {"lead": lead_columns, "account": account_columns}
     absent = [
         f"{feature.origin} column {feature.subject!r}"
