@@ -11,6 +11,7 @@ import typer
 
 from project.terminal import JsonOption, Terminal, guarded
 from serving import cli as serving_cli
+from serving import lake_cli
 from training import cli as training_cli
 
 __all__ = ["app", "main"]
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(training_cli.app)
 app.add_typer(serving_cli.app)
+app.add_typer(lake_cli.app)
 
 
 @app.command(rich_help_panel="Start here")

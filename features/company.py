@@ -19,12 +19,14 @@ def account_step(columns: Mapping[str, str], *, alive: int | None) -> str:
     A version that began more than `alive` seconds before counts as known no longer, and no earlier one stands in.
     """
     names = "".join(f", accounts.{column}" for column in columns.values())
+    # DuckDB puts nulls last by itself, Spark first
+    ties = "".join(f", accounts.{column} NULLS LAST" for column in columns.values())
     fresh = (
         "" if alive is None else f" AND (valid_from IS NULL OR as_of IS NULL OR valid_from >= as_of - {seconds(alive)})"
     )
     return f"""account_then AS (SELECT * FROM (
         SELECT snapshots.snapshot_id, snapshots.as_of, accounts.valid_from{names}, row_number() OVER (
-            PARTITION BY snapshots.snapshot_id ORDER BY accounts.valid_from DESC NULLS LAST{names}) AS place
+            PARTITION BY snapshots.snapshot_id ORDER BY accounts.valid_from DESC NULLS LAST{ties}) AS place
         FROM snapshots JOIN leads ON leads.lead_id = snapshots.lead_id
         JOIN accounts ON accounts.account_id = leads.account_id
             AND (accounts.valid_from IS NULL OR snapshots.as_of IS NULL OR accounts.valid_from <= snapshots.as_of)

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from features.catalogue import Catalogue, Criterion, Feature
-    from features.tables import Tables
+    from features.tables import Attribute, Tables
 
-__all__ = ["build_features", "read_lead_columns"]
+__all__ = ["build_features", "check_columns", "check_kinds", "find_lead_columns", "read_lead_columns", "to_frame"]
 
 _BATCH_ROWS = 100_000
 
@@ -47,7 +47,7 @@ def build_features(snapshots: pd.DataFrame, tables: Tables, catalogue: Catalogue
 
     lead_columns = {attribute.header: attribute.column for attribute in tables.lead_attributes}
     account_columns = {attribute.header: attribute.column for attribute in tables.account_attributes}
-    _check_columns(catalogue, lead_columns, account_columns)
+    check_columns(catalogue, lead_columns, account_columns)
     questions = pa.table(
         {
             "snapshot_id": pa.array(np.arange(len(snapshots))),
@@ -59,7 +59,7 @@ def build_features(snapshots: pd.DataFrame, tables: Tables, catalogue: Catalogue
     tables.connection.register("snapshots", questions)
     try:
         answers = tables.connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
-        _check_kinds(catalogue, answers.schema)
+        check_kinds(catalogue, [pa.types.is_string(kind) for kind in answers.schema.types[1:]])
         columns, answered = _place_answers(answers, catalogue, len(snapshots))
     finally:
         tables.connection.unregister("snapshots")
@@ -70,16 +70,31 @@ def build_features(snapshots: pd.DataFrame, tables: Tables, catalogue: Catalogue
     return pd.DataFrame(columns, index=pd.RangeIndex(len(snapshots)), columns=catalogue.names)
 
 
-def _check_kinds(catalogue: Catalogue, schema: pa.Schema) -> None:
-    import pyarrow as pa
+def check_kinds(catalogue: Catalogue, are_texts: Sequence[bool]) -> None:
+    """Refuse text where the model learnt from a number.
 
-    for place, feature in enumerate(catalogue.features):
-        found = "category" if pa.types.is_string(schema.field(place + 1).type) else "number"
-        if feature.kind == "number" and found == "category":
+    Raises
+    ------
+    SchemaError
+        A column was declared a number when the model was trained, and is a category now.
+    """
+    for feature, is_text in zip(catalogue.features, are_texts, strict=True):
+        if feature.kind == "number" and is_text:
             raise SchemaError(
                 f"The model was trained with {feature.subject!r} as a number, leads.toml now calls it a category. "
                 "Change it back, or train a new model."
             )
+
+
+def to_frame(answers: pa.Table, catalogue: Catalogue) -> pd.DataFrame:
+    """Turn answers in the order of their rows, one column a feature, into the feature frame."""
+    import pandas as pd
+
+    columns = {
+        feature.name: answers.column(place).to_pandas().astype("float64" if feature.kind == "number" else "str")
+        for place, feature in enumerate(catalogue.features)
+    }
+    return pd.DataFrame(columns, index=pd.RangeIndex(answers.num_rows), columns=catalogue.names)
 
 
 def _place_answers(
@@ -119,15 +134,9 @@ def read_lead_columns(tables: Tables, lead_ids: Sequence[str], headers: Sequence
     """
     import pyarrow as pa
 
-    columns = {attribute.header: attribute.column for attribute in tables.lead_attributes}
-    absent = [header for header in headers if header not in columns]
-    if absent:
-        raise SchemaError(
-            f"The rules of this model read {name_some(map(repr, absent))}, which leads.toml does not declare. "
-            'Add it to leads.columns, as "rule" if it is no feature.'
-        )
+    columns = find_lead_columns(tables.lead_attributes, headers)
     asked = pa.table({"place": pa.array(range(len(lead_ids)), pa.int64()), "lead_id": pa.array(lead_ids, pa.string())})
-    named = "".join(f", leads.{columns[header]} AS h{place}" for place, header in enumerate(headers))
+    named = "".join(f", leads.{column} AS h{place}" for place, column in enumerate(columns))
     tables.connection.register("asked", asked)
     try:
         frame = tables.connection.execute(
@@ -138,7 +147,26 @@ def read_lead_columns(tables: Tables, lead_ids: Sequence[str], headers: Sequence
     return frame.drop(columns="place").set_axis(list(headers), axis=1)
 
 
-def _check_columns(catalogue: Catalogue, lead_columns: Mapping[str, str], account_columns: Mapping[str, str]) -> None:
+def find_lead_columns(attributes: Sequence[Attribute], headers: Sequence[str]) -> list[str]:
+    """Return the internal columns of declared headers.
+
+    Raises
+    ------
+    SchemaError
+        A header is not declared in leads.toml.
+    """
+    columns = {attribute.header: attribute.column for attribute in attributes}
+    absent = [header for header in headers if header not in columns]
+    if absent:
+        raise SchemaError(
+            f"The rules of this model read {name_some(map(repr, absent))}, which leads.toml does not declare. "
+            'Add it to leads.columns, as "rule" if it is no feature.'
+        )
+    return [columns[header] for header in headers]
+
+
+def check_columns(catalogue: Catalogue, lead_columns: Mapping[str, str], account_columns: Mapping[str, str]) -> None:
+    """Refuse tables that lack a column which the catalogue reads."""
     known = {"lead": lead_columns, "account": account_columns, "track_record": lead_columns}
     fits = any(feature.origin == "ideal_customer" for feature in catalogue.features)
     asked: list[Feature | Criterion] = [*catalogue.features, *(catalogue.ideal_customer if fits else ())]

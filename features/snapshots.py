@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+    from features.lake import Lake
     from features.tables import Tables
 
-__all__ = ["build_open_snapshots", "build_training_snapshots", "default_as_of"]
+__all__ = ["build_open_snapshots", "build_training_snapshots", "default_as_of", "open_snapshots_sql"]
 
 _COLUMNS = "lead_id, as_of, created_at, account_id, position"
 
@@ -50,22 +51,27 @@ def build_open_snapshots(tables: Tables, as_of: datetime | None, *, closed_too: 
     DataFrame
         As `build_training_snapshots`, one row a lead.
     """
-    if not tables.dated or as_of is None:
+    return _fetch(tables, open_snapshots_sql(as_of, dated=tables.dated, closed_too=closed_too))
+
+
+def open_snapshots_sql(as_of: datetime | None, *, dated: bool, closed_too: bool) -> str:
+    """Return the query of `build_open_snapshots`, in the words that DuckDB and Spark share.
+
+    It reads `leads` and `outcomes` and gives `lead_id`, `as_of`, `created_at`, `account_id` and `position`.
+    """
+    if not dated or as_of is None:
         still_open = "" if closed_too else "WHERE NOT closed"
         moment = f"CAST({_moment(as_of)} AS TIMESTAMP)" if as_of else "CAST(NULL AS TIMESTAMP)"
-        return _fetch(tables, f"SELECT {_COLUMNS} FROM (SELECT *, {moment} AS as_of FROM leads {still_open})")
+        return f"SELECT {_COLUMNS} FROM (SELECT *, {moment} AS as_of FROM leads {still_open})"
     still_open = (
         "" if closed_too else "AND (won_at IS NULL OR won_at >= as_of) AND (lost_at IS NULL OR lost_at >= as_of)"
     )
-    return _fetch(
-        tables,
-        f"""SELECT {_COLUMNS} FROM (
+    return f"""SELECT {_COLUMNS} FROM (
             SELECT leads.*, {_moment(as_of)} AS as_of, won_at, lost_at FROM leads LEFT JOIN outcomes USING (lead_id))
-        WHERE created_at <= as_of {still_open}""",
-    )
+        WHERE created_at <= as_of {still_open}"""
 
 
-def default_as_of(tables: Tables, *, not_after: datetime | None = None) -> datetime | None:
+def default_as_of(tables: Tables | Lake, *, not_after: datetime | None = None) -> datetime | None:
     """Return the first whole second after everything in the tables: all of it is known, nothing of it is ahead.
 
     Rows dated after `not_after` (the present, UTC) do not pull it into the future. Null for a flat file.

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 # as the front door does: idle OpenMP threads must not spin on shared cores
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -54,3 +60,19 @@ def real_data() -> Path:
     if not REAL_DATA.is_dir():
         pytest.skip(f"no real histories in {REAL_DATA}; set LEADS_REAL_DATA")
     return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """One Spark for all tests. Without Java they are skipped, visibly, unless LEADS_NEED_SPARK says they must run."""
+    if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
+        if os.environ.get("LEADS_NEED_SPARK"):
+            pytest.fail("Spark needs Java 17, and there is none here")
+        pytest.skip("Spark needs Java 17, and there is none here")
+    from features.spark import start_session
+
+    session = start_session("local[2]", name="tests", settings={"spark.sql.shuffle.partitions": "2"})
+    yield session
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Spark leaves its own sockets to the collector
+        session.stop()
