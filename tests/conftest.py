@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from private_postgres import Server, find_binaries, serve_postgres
 
 # as the front door does: idle OpenMP threads must not spin on shared cores
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -54,3 +56,14 @@ def real_data() -> Path:
     if not REAL_DATA.is_dir():
         pytest.skip(f"no real histories in {REAL_DATA}; set LEADS_REAL_DATA")
     return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A private PostgreSQL server. Without its programs the test is skipped, or fails if LEADS_NEED_POSTGRES is set."""
+    binaries = find_binaries()
+    if binaries is None:
+        missing = "no PostgreSQL server here (initdb and postgres); on Debian install postgresql"
+        pytest.fail(missing) if os.environ.get("LEADS_NEED_POSTGRES") else pytest.skip(missing)
+    with serve_postgres(binaries) as server:
+        yield server
