@@ -54,7 +54,8 @@ class CellReader:
     def read(self, table: str, source_settings: SourceSettings, cells: list[Cell]) -> None:
         """Read one source into `typed_<table>`; rows set aside keep a `reason_aside`."""
         headers = list(dict.fromkeys(cell.header for cell in cells))
-        source = open_source(source_settings, headers, folder=self.project.folder)
+        project = self.project
+        source = open_source(source_settings, headers, folder=project.folder, environment=project.environment)
         columns = {header: f"h{place}" for place, header in enumerate(headers)}
         self._load(table, source, columns)
         self.hashes.append(source.data_hash)

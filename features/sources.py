@@ -5,8 +5,9 @@ Nothing is converted here. What cannot even be split into the right number of ce
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from features.batches import BadRow, Source, check_columns, number_rows
@@ -23,8 +24,15 @@ if TYPE_CHECKING:
 __all__ = ["BadRow", "Source", "open_source", "read_header"]
 
 
-def open_source(settings: SourceSettings, wanted: Sequence[str], *, folder: Path) -> Source:
+_NOTHING_SET: Mapping[str, str] = MappingProxyType({})
+
+
+def open_source(
+    settings: SourceSettings, wanted: Sequence[str], *, folder: Path, environment: Mapping[str, str] = _NOTHING_SET
+) -> Source:
     """Open a CSV (also .gz), a Parquet file or an SQL query for the `wanted` columns.
+
+    `environment` holds the variables that a `url` may name.
 
     Raises
     ------
@@ -34,7 +42,7 @@ def open_source(settings: SourceSettings, wanted: Sequence[str], *, folder: Path
         The file or database cannot be opened.
     """
     if settings.url is not None:
-        return open_query(settings, wanted, folder=folder)
+        return open_query(settings, wanted, folder=folder, environment=environment)
     path = folder / str(settings.file)
     if not path.is_file():
         raise StorageError(f"{path}: there is no such file. Correct `file` in leads.toml.")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from private_postgres import Server, find_binaries, serve_postgres
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -76,3 +77,14 @@ def spark() -> Iterator[SparkSession]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Spark leaves its own sockets to the collector
         session.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A private PostgreSQL server. Without its programs the test is skipped, or fails if LEADS_NEED_POSTGRES is set."""
+    binaries = find_binaries()
+    if binaries is None:
+        missing = "no PostgreSQL server here (initdb and postgres); on Debian install postgresql"
+        pytest.fail(missing) if os.environ.get("LEADS_NEED_POSTGRES") else pytest.skip(missing)
+    with serve_postgres(binaries) as server:
+        yield server
