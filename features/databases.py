@@ -104,7 +104,7 @@ def read_duckdb(path: Path, query: Query) -> Rows:
     import duckdb
 
     with _naming(path, duckdb.Error), duckdb.connect(str(path), read_only=True) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         described = connection.execute(f"DESCRIBE {query.text}").fetchall()
         header = tuple(str(row[0]) for row in described)
         places, kinds = query.find_places(header), [str(row[1]) for row in described]

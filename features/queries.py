@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,10 +63,11 @@ def _batch_rows(source: Source, rows: Rows, wanted: Sequence[str]) -> Iterator[p
     import pyarrow as pa
 
     digest, first = hashlib.sha256(repr(wanted).encode()), 2
-    for chunk in rows:
-        digest.update("".join(map(repr, map(tuple, chunk))).encode())
-        columns = [pa.array(column, pa.string()) for column in zip(*chunk, strict=True)]
-        numbers = pa.array(np.arange(first, first + len(chunk)))
-        yield pa.table([*columns, numbers], names=[*wanted, "row"])
-        first += len(chunk)
+    with closing(rows):
+        for chunk in rows:
+            digest.update("".join(map(repr, map(tuple, chunk))).encode())
+            columns = [pa.array(column, pa.string()) for column in zip(*chunk, strict=True)]
+            numbers = pa.array(np.arange(first, first + len(chunk)))
+            yield pa.table([*columns, numbers], names=[*wanted, "row"])
+            first += len(chunk)
     source.data_hash = digest.hexdigest()
