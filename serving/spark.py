@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -106,7 +107,10 @@ def score_lake(
         return _score_batches(batches, files.value, catalogue, scored_at=scored_at, language=language)
 
     progress("Scoring")
-    scored = questions.mapInArrow(score, _SPARK_SCHEMA)
+    with warnings.catch_warnings():
+        # Spark warns of pandas 3 wherever it finds it; no pandas of Spark's is used here
+        warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+        scored = questions.mapInArrow(score, _SPARK_SCHEMA)
     return ScoredLake(moment, model.model_id, *_write(scored, out, most=most))
 
 
