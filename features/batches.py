@@ -59,8 +59,9 @@ def number_rows(batch: pa.RecordBatch, names: Sequence[str], *, first: int, left
     import numpy as np
     import pyarrow as pa
 
-    bad = np.array(left_out, dtype=np.int64)
-    candidates = np.arange(2, first + batch.num_rows + len(bad) + 2, dtype=np.int64)
-    rows = np.setdiff1d(candidates, bad)[first : first + batch.num_rows]
+    bad = np.unique(np.array(left_out, dtype=np.int64))
+    kept = np.arange(first, first + batch.num_rows, dtype=np.int64)
+    # before the k-th row that arrived stand all bad rows that come before it: their own number less what precedes them
+    rows = kept + 2 + np.searchsorted(bad - 2 - np.arange(len(bad)), kept, side="right")
     table = pa.Table.from_batches([batch]).rename_columns(list(names))
     return table.append_column("row", pa.array(rows))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["connect", "read_tables"]
 
 
-def connect(*, memory_limit: str = "8GB", spill_folder: Path | None = None) -> duckdb.DuckDBPyConnection:
+def connect(*, memory_limit: str = "2GB", spill_folder: Path | None = None) -> duckdb.DuckDBPyConnection:
     """Open a private DuckDB whose results do not depend on the machine's zone."""
     import duckdb
 
