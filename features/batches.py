@@ -11,7 +11,7 @@ from project.errors import SchemaError, name_some
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["BadRow", "Source", "check_columns", "number_rows"]
+__all__ = ["BadRow", "Source", "check_columns", "name_apart", "number_rows"]
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,29 @@ class Source:
     data_hash: str = ""
 
 
+def name_apart(header: Sequence[str]) -> list[str]:
+    """Tell headers apart that stand there more than once by a number behind them.
+
+    >>> name_apart(["id", "Status", "Status", "", ""])
+    ['id', 'Status (1)', 'Status (2)', '', '']
+    """
+    seen: dict[str, int] = {}
+    named = []
+    for name in (cell.strip() for cell in header):
+        seen[name] = seen.get(name, 0) + 1
+        named.append(f"{name} ({seen[name]})" if name and list(map(str.strip, header)).count(name) > 1 else name)
+    return named
+
+
 def check_columns(name: str, header: Sequence[str], wanted: Sequence[str]) -> None:
     """Refuse a wanted column that is absent or stands there twice."""
     absent = [column for column in wanted if column not in header]
+    several = [column for column in absent if f"{column} (1)" in header]
+    if several:
+        raise SchemaError(
+            f"{name}: column {name_some(map(repr, several))} stands there more than once. Write "
+            f"{f'{several[0]} (1)'!r} for the first, {f'{several[0]} (2)'!r} for the second."
+        )
     if absent:
         raise SchemaError(
             f"{name}: no column {name_some(map(repr, absent))}. Found: {name_some(header, most=40)}. "

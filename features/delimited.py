@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 import zlib
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from features.batches import BadRow, Source, check_columns, number_rows
+from features.batches import BadRow, Source, check_columns, name_apart, number_rows
+from features.encoding import find_encoding
 from project.errors import SchemaError, SettingsError, StorageError
 from project.files import hash_file
 
@@ -23,30 +26,27 @@ __all__ = ["open_csv", "read_header"]
 _BLOCK_BYTES = 8 << 20
 _DELIMITERS = ",;\t|"
 _LONGEST_HEADER = 50  # lines; more than that is a stray quote, not a header
+_ROWS_TO_COMPARE, _ALIKE = 20, 0.5
 
 
-def read_header(path: Path, *, encoding: str = "utf-8", delimiter: str | None = None) -> tuple[list[str], str]:
+def read_header(path: Path, *, encoding: str | None = None, delimiter: str | None = None) -> tuple[list[str], str]:
     """Return the header cells of a CSV file and the delimiter that splits them.
 
-    Without a declared delimiter it is the one of comma, semicolon, tab and bar that splits the header into most cells.
+    Without a declared delimiter it is the one of comma, semicolon, tab and bar that Excel's `sep=` line names, or that
+    splits the header into most cells and the rows under it alike. Headers that stand there twice are numbered.
     """
-    cells, mark, _ = _parse_header(path, encoding, delimiter)
+    cells, mark, _ = _parse_header(path, encoding or find_encoding(path), delimiter)
     return cells, mark
 
 
 def _parse_header(path: Path, encoding: str, delimiter: str | None) -> tuple[list[str], str, int]:
-    """Return cells, delimiter, and how many lines the header takes: a quoted cell may hold line breaks."""
-    found = []
+    """Return cells, delimiter, and how many lines stand before the first row: a quoted cell may hold line breaks."""
     try:
-        for mark in [delimiter] if delimiter else _DELIMITERS:
-            with _open_text(path, encoding) as file:
-                reader = csv.reader(file, delimiter=mark)
-                cells = next(reader, [])
-                lines = reader.line_num
-            if lines > _LONGEST_HEADER:
-                with _open_text(path, encoding) as file:
-                    cells, lines = file.readline().rstrip("\r\n").split(mark), 1
-            found.append(([cell.strip() for cell in cells], mark, max(1, lines)))
+        with _open_text(path, encoding) as file:
+            first = file.readline().strip('\ufeff\r\n "').lower()
+        before = 1 if re.fullmatch(r"sep=.", first) else 0
+        marks = [delimiter] if delimiter else [first[-1]] if before else list(_DELIMITERS)
+        found = [(*_split_header(path, encoding, mark, before=before), mark) for mark in marks]
     except UnicodeDecodeError as error:
         raise _wrong_encoding(path, encoding) from error
     except (TypeError, ValueError) as error:
@@ -59,7 +59,25 @@ def _parse_header(path: Path, encoding: str, delimiter: str | None) -> tuple[lis
         raise SettingsError(f"{path.name}: encoding {encoding!r} is unknown; write utf-8 or cp1251.") from error
     except (OSError, EOFError, zlib.error) as error:
         raise StorageError(f"{path}: cannot be read ({error}). Is it whole?") from error
-    return max(found, key=lambda entry: len(entry[0]))
+    cells, lines, _, mark = max(found, key=lambda entry: (len(entry[0]) > 1 and entry[2], len(entry[0])))
+    return name_apart(cells), mark, lines
+
+
+def _split_header(path: Path, encoding: str, mark: str, *, before: int) -> tuple[list[str], int, bool]:
+    """Return the header's cells, its lines, and the share of the rows under it with as many cells."""
+    with _open_text(path, encoding) as file:
+        for _ in range(before):
+            file.readline()
+        reader = csv.reader(file, delimiter=mark)
+        cells = next(reader, [])
+        lines = reader.line_num
+        rows = [row for row in islice(reader, _ROWS_TO_COMPARE) if row] if lines <= _LONGEST_HEADER else []
+    if lines > _LONGEST_HEADER:
+        with _open_text(path, encoding) as file:
+            text = [file.readline() for _ in range(before + 1)][-1]
+        cells, lines = text.rstrip("\r\n").split(mark), 1
+    alike = sum(len(row) == len(cells) for row in rows) / len(rows) if rows else 1.0
+    return [cell.strip() for cell in cells], before + max(1, lines), alike > _ALIKE
 
 
 def _open_text(path: Path, encoding: str) -> IO[str]:
@@ -79,7 +97,8 @@ def open_csv(path: Path, settings: SourceSettings, wanted: Sequence[str]) -> Sou
     from pyarrow import csv as arrow_csv
     from pyarrow import lib, string
 
-    header, delimiter, lines = _parse_header(path, settings.encoding or "utf-8", settings.delimiter)
+    encoding = settings.encoding or find_encoding(path)
+    header, delimiter, lines = _parse_header(path, encoding, settings.delimiter)
     check_columns(path.name, header, wanted)
     positions = {column: f"f{header.index(column)}" for column in wanted}
     source = Source(path.name, tuple(header), iter(()), data_hash=hash_file(path))
@@ -99,7 +118,7 @@ def open_csv(path: Path, settings: SourceSettings, wanted: Sequence[str]) -> Sou
             read_options=arrow_csv.ReadOptions(
                 use_threads=False,
                 block_size=_BLOCK_BYTES,
-                encoding=settings.encoding or "utf-8",
+                encoding=encoding,
                 column_names=[f"f{place}" for place in range(len(header))],
                 skip_rows=lines,
             ),
@@ -118,7 +137,7 @@ def open_csv(path: Path, settings: SourceSettings, wanted: Sequence[str]) -> Sou
             yield _drop_blank(number_rows(batch, list(positions), first=seen, left_out=left_out))
             seen += batch.num_rows
 
-    source.batches = _translate_errors(read(), path, settings.encoding or "utf-8")
+    source.batches = _translate_errors(read(), path, encoding)
     return source
 
 

@@ -1,4 +1,4 @@
-"""The one door to every declared source: CSV, Parquet or a query becomes batches of text with row numbers.
+"""The one door to every source: CSV, Parquet, a spreadsheet or a query becomes batches of text with row numbers.
 
 Nothing is converted here. What cannot even be split into the right number of cells comes back as a `BadRow`.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from features.batches import BadRow, Source, check_columns, number_rows
 from features.delimited import open_csv, read_header
 from features.queries import open_query
+from features.spreadsheet import SPREADSHEETS, open_spreadsheet
 from project.errors import SchemaError, StorageError
 from project.files import hash_file
 
@@ -30,7 +31,7 @@ _NOTHING_SET: Mapping[str, str] = MappingProxyType({})
 def open_source(
     settings: SourceSettings, wanted: Sequence[str], *, folder: Path, environment: Mapping[str, str] = _NOTHING_SET
 ) -> Source:
-    """Open a CSV (also .gz), a Parquet file or an SQL query for the `wanted` columns.
+    """Open a CSV (also .gz), a Parquet file, a spreadsheet or an SQL query for the `wanted` columns.
 
     `environment` holds the variables that a `url` may name.
 
@@ -48,6 +49,8 @@ def open_source(
         raise StorageError(f"{path}: there is no such file. Correct `file` in leads.toml.")
     if path.suffix.lower() in {".parquet", ".pq"}:
         return _open_parquet(path, wanted)
+    if path.suffix.lower() in SPREADSHEETS:
+        return open_spreadsheet(path, wanted, sheet=settings.sheet)
     return open_csv(path, settings, wanted)
 
 

@@ -115,15 +115,20 @@ def test_utf_16_is_read_if_declared(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rows_before", [0, 20_000], ids=["at the beginning", "a long way down"])
-def test_cp1251_read_as_utf_8_is_an_error_with_the_cure(tmp_path: Path, rows_before: int) -> None:
+def test_bytes_that_are_not_of_the_declared_encoding_are_an_error_with_the_cure(
+    tmp_path: Path, rows_before: int
+) -> None:
     content = b"id,name\n" + b"1,plain\n" * rows_before + "2,Иван\n".encode("cp1251")
     with pytest.raises(SchemaError, match=r't\.csv: holds bytes that are not utf-8\. Set encoding = "cp1251"'):
-        read(opened(tmp_path, content, "id", "name"))
+        read(opened(tmp_path, content, "id", "name", encoding="utf-8"))
+    assert read(opened(tmp_path, content, "id", "name"))[-1] == (rows_before + 2, "2", "Иван")
 
 
-def test_a_cp1251_header_read_as_utf_8_is_an_error_with_the_cure(tmp_path: Path) -> None:
+def test_a_header_that_is_not_of_the_declared_encoding_is_an_error_with_the_cure(tmp_path: Path) -> None:
+    content = "номер,имя\n1,2\n".encode("cp1251")
     with pytest.raises(SchemaError, match='Set encoding = "cp1251"'):
-        opened(tmp_path, "номер,имя\n1,2\n".encode("cp1251"), "имя")
+        opened(tmp_path, content, "имя", encoding="utf-8")
+    assert read(opened(tmp_path, content, "имя")) == [(2, "2")]
 
 
 def test_an_unknown_encoding_is_a_settings_error(tmp_path: Path) -> None:
