@@ -125,10 +125,10 @@ def test_bytes_that_are_not_of_the_declared_encoding_are_an_error_with_the_cure(
 
 
 def test_a_header_that_is_not_of_the_declared_encoding_is_an_error_with_the_cure(tmp_path: Path) -> None:
-    content = "номер,имя\n1,2\n".encode("cp1251")
+    content = "Номер,Имя\n1,2\n".encode("cp1251")
     with pytest.raises(SchemaError, match='Set encoding = "cp1251"'):
-        opened(tmp_path, content, "имя", encoding="utf-8")
-    assert read(opened(tmp_path, content, "имя")) == [(2, "2")]
+        opened(tmp_path, content, "Имя", encoding="utf-8")
+    assert read(opened(tmp_path, content, "Имя")) == [(2, "2")]
 
 
 def test_an_unknown_encoding_is_a_settings_error(tmp_path: Path) -> None:
