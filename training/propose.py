@@ -81,18 +81,16 @@ def propose_project(
         A file is not there or cannot be read.
     """
     paths = {"leads": leads, "accounts": accounts, "events": events, "stages": stages}
-    preset = NO_PRESET if crm is None else read_preset(crm)
+    chosen = None if crm is None else read_preset(crm)
     files = {name: inspect_file(path, folder=folder) for name, path in paths.items() if path is not None}
-    if crm is None:
-        preset = _recognise(files)
+    preset = chosen or _recognise(files)
     roles = _guess_roles(files, preset=preset)
     key = str(roles["id"][0])
     ids = read_column(files["leads"], key, "text").rename(spell(key))
     history = guess_history(files, roles, ids, preset=preset)
     identity = _find_identity(files["leads"], preset=preset)
-    choices = _judge_leads(
-        files["leads"], [*roles.values(), *history.keys.values(), *identity.values()], history, preset
-    )
+    taken = [*roles.values(), *history.keys.values(), *identity.values()]
+    choices = _judge_leads(files["leads"], taken, history, preset)
     source, keys = words.describe_source(files["leads"])
     parts = [Part("leads", source, keys | roles), *words.describe_columns("leads", choices)]
     parts += [Part("leads.identity", _IDENTITY, identity)] if identity else []
@@ -108,7 +106,7 @@ def propose_project(
     ]
     notes = remarks.note(files, parts, naive=naive)
     return Proposal(
-        words.write_text(parts), (*remarks.note_preset(preset, history.doubts, chosen=crm is not None), *notes)
+        words.write_text(parts), (*remarks.note_preset(preset, history.doubts, chosen=chosen is not None), *notes)
     )
 
 

@@ -216,10 +216,9 @@ def _describe_reasons(file: InspectedFile, header: str | None, *, preset: Preset
 
 
 def _guess_reason(reason: str) -> str:
-    found = [
-        meaning for meaning, pattern in (("junk", _JUNK), ("unknown", _UNKNOWN)) if re.search(pattern, spell(reason))
-    ]
-    return found[0] if found else "lost"
+    if re.search(_JUNK, spell(reason)):
+        return "junk"
+    return "unknown" if re.search(_UNKNOWN, spell(reason)) else "lost"
 
 
 def need_lead(file: InspectedFile, ids: pd.Series, *, known: str | None = None) -> str:
