@@ -119,10 +119,11 @@ def _decide_moment(connection: duckdb.DuckDBPyConnection, table: str, column: Co
         return _Finding(Form(False, column.declared))
     day, month = (f"try_cast(regexp_extract(cell, {quote(DATE)}, {group}) AS INTEGER)" for group in (1, 2))
     numeric, filled, day_first, month_first, example, separator = connection.execute(
-        f"SELECT count(*), (SELECT count({column.text}) FROM {table}), "
-        f"min(cell) FILTER (WHERE day > 12 AND month <= 12), min(cell) FILTER (WHERE month > 12 AND day <= 12), min(cell), min(regexp_extract(cell, '[./-]')) FROM "
-        f"(SELECT cell, {day} AS day, {month} AS month FROM (SELECT {column.text} AS cell FROM {table}) "
-        f"WHERE regexp_matches(cell, {quote(DATE)}))"
+        f"""SELECT count(*), (SELECT count({column.text}) FROM {table}),
+            min(cell) FILTER (WHERE day > 12 AND month <= 12), min(cell) FILTER (WHERE month > 12 AND day <= 12),
+            min(cell), min(regexp_extract(cell, '[./-]'))
+        FROM (SELECT cell, {day} AS day, {month} AS month FROM (SELECT {column.text} AS cell FROM {table})
+            WHERE regexp_matches(cell, {quote(DATE)}))"""
     ).fetchall()[0]
     if not numeric:
         return _Finding(Form(False, None))

@@ -101,6 +101,7 @@ def _lead_cells(settings: Settings, attributes: Sequence[Attribute]) -> list[Cel
         ("outcome", outcome.column, "text", False),
         ("won_at", outcome.won_at, "time", False),
         ("lost_at", outcome.lost_at, "time", False),
+        ("closed_at", outcome.closed_at, "time", False),
     ]
     cells += [Cell(target, header, kind, must) for target, header, kind, must in optional if header is not None]
     return cells + _attribute_cells(attributes)
@@ -165,11 +166,11 @@ def _finish_leads(connection: duckdb.DuckDBPyConnection, settings: Settings, att
     def column(target: str, header: str | None, missing: str) -> str:
         return target if header is not None else missing
 
-    def one_of(values: Sequence[str]) -> str:
-        return f"outcome IN ({', '.join(map(quote, values))})" if values else "false"
-
-    flat = settings.outcome.column is not None
-    won, over = one_of(settings.outcome.won), one_of((*settings.outcome.won, *settings.outcome.lost))
+    closing = settings.dated and settings.outcome.closed_at is not None
+    flat = settings.outcome.column is not None and not closing
+    won = _one_of("outcome", settings.outcome.won)
+    over = _one_of("outcome", (*settings.outcome.won, *settings.outcome.lost))
+    undated = f"{over} AND closed_at IS NULL" if closing else "false"
     position = "coalesce(sequence, 0), row" if settings.leads.order is not None else "row"
     names = "".join(f", {attribute.column}" for attribute in attributes)
     connection.execute(
@@ -182,12 +183,16 @@ def _finish_leads(connection: duckdb.DuckDBPyConnection, settings: Settings, att
             {f"CASE WHEN outcome IS NOT NULL THEN {won} END" if flat else "NULL"} AS converted,
             {f"coalesce({over}, false)" if flat else "false"} AS closed
             {names}
-        FROM typed_leads WHERE reason_aside IS NULL"""
+        FROM typed_leads WHERE reason_aside IS NULL AND NOT coalesce({undated}, false)"""
     )
-    if flat:
+    if flat or closing:
         _check_won_values(connection, settings)
     if not connection.execute("SELECT count(*) FROM leads").fetchall()[0][0]:
         raise NotEnoughDataError("No lead is left after reading. See `leads check` and state/rejects/leads.csv.")
+
+
+def _one_of(column: str, values: Sequence[str]) -> str:
+    return f"{column} IN ({', '.join(map(quote, values))})" if values else "false"
 
 
 def _check_won_values(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
@@ -210,8 +215,7 @@ def _finish_outcomes(connection: duckdb.DuckDBPyConnection, settings: Settings) 
             won, lost = "true", "false"
         else:
             _check_won_stage(connection, settings)
-            won = f"stage IN ({', '.join(map(quote, outcome.won))})"
-            lost = f"stage IN ({', '.join(map(quote, outcome.lost))})" if outcome.lost else "false"
+            won, lost = _one_of("stage", outcome.won), _one_of("stage", outcome.lost)
         parts.append(
             f"SELECT lead_id, changed_at, {won} AS won, {lost} AS lost FROM typed_stages WHERE reason_aside IS NULL"
         )
@@ -221,6 +225,10 @@ def _finish_outcomes(connection: duckdb.DuckDBPyConnection, settings: Settings) 
             parts.append(
                 f"SELECT lead_id, {target}_at AS changed_at, {flags} FROM typed_leads WHERE reason_aside IS NULL"
             )
+    if settings.dated and outcome.closed_at is not None:
+        won, lost = _one_of("outcome", outcome.won), _one_of("outcome", outcome.lost)
+        ends = f"FROM typed_leads WHERE reason_aside IS NULL AND ({won} OR {lost})"
+        parts.append(f"SELECT lead_id, closed_at AS changed_at, {won} AS won, {lost} AS lost {ends}")
     none = "SELECT NULL::VARCHAR AS lead_id, NULL::TIMESTAMP AS changed_at, false AS won, false AS lost WHERE false"
     connection.execute(f"CREATE VIEW changes AS {' UNION ALL '.join(parts or [none])}")
     connection.execute(

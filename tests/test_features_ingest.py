@@ -439,6 +439,51 @@ def test_dates_of_outcomes_may_stand_with_the_leads(tmp_path: Path) -> None:
     assert rows_of(tables, "SELECT lead_id FROM leads ORDER BY position") == [("1",), ("2",), ("3",)]
 
 
+CLOSING = """
+[project]
+timezone = "UTC"
+[leads]
+file = "leads.csv"
+id = "id"
+created_at = "created"
+[outcome]
+column = "status"
+won = ["S"]
+lost = ["F", "J"]
+closed_at = "closed"
+"""
+
+
+def test_one_closing_date_counts_for_whichever_end_the_status_tells(tmp_path: Path) -> None:
+    leads = """id,created,status,closed
+        won,2024-05-01,S,2024-05-04
+        lost,2024-05-01,J,2024-05-03
+        planned,2024-05-01,P,2024-05-09
+        unstated,2024-05-01,,2024-05-09
+        undated,2024-05-01,S,"""
+    tables = make_tables(tmp_path, CLOSING, {"leads.csv": lines(leads)})
+    assert tables.dated
+    assert rows_of(tables, "SELECT lead_id, won_at, lost_at FROM outcomes ORDER BY 1") == [
+        ("lost", None, utc("2024-05-03")),
+        ("won", utc("2024-05-04"), None),
+    ]
+    assert rows_of(tables, "SELECT lead_id, converted, closed FROM leads ORDER BY 1") == [
+        (name, None, False) for name in ("lost", "planned", "unstated", "won")
+    ]
+    assert tables.observed_until == utc("2024-05-04")
+
+
+def test_a_closing_date_without_a_date_of_creation_leaves_the_history_flat(tmp_path: Path) -> None:
+    toml = CLOSING.replace('created_at = "created"', "")
+    tables = make_tables(tmp_path, toml, {"leads.csv": "id,status,closed\n1,S,\n2,F,2024-05-01\n3,P,\n"})
+    assert not tables.dated
+    assert rows_of(tables, "SELECT lead_id, converted, closed FROM leads ORDER BY 1") == [
+        ("1", True, True),
+        ("2", False, True),
+        ("3", False, False),
+    ]
+
+
 def test_a_flat_outcome_tells_who_converted_and_who_is_closed(tmp_path: Path) -> None:
     toml = '[leads]\nfile="leads.csv"\nid="id"\n[outcome]\ncolumn="end"\nwon=["Won","Выиграно"]\nlost=["Lost"]\n'
     leads = "id,end\n1,Won\n2,Lost\n3,\n4,waiting\n5, Выиграно \n6,won\n"

@@ -93,10 +93,17 @@ def _notes(project: Project, tables: Tables) -> list[str]:
     )
     if early:
         notes.append(f"{early:,} leads have an outcome before they came in; nothing can be asked about them.")
+    undated = tables.counts["leads"].kept - _number(tables, "SELECT count(*) FROM leads")
+    if undated:
+        notes.append(
+            f"{undated:,} leads are won or lost, but {settings.outcome.closed_at!r} is empty: they are left out."
+        )
     header = open_source(settings.leads, [settings.leads.id], folder=project.folder).header
     used = {settings.leads.id, settings.leads.created_at, settings.leads.account, settings.leads.order}
     used |= {*settings.leads.columns, *settings.leads.forbidden, settings.outcome.column}
-    used |= {settings.outcome.won_at, settings.outcome.lost_at}
+    outcome, identity = settings.outcome, settings.leads.identity
+    used |= {outcome.won_at, outcome.lost_at, outcome.closed_at, outcome.reason}
+    used |= {identity.email, identity.phone, identity.name, identity.company}
     idle = [name for name in header if name and name not in used]
     if idle:
         notes.append(f"Columns of the leads table that leads.toml does not mention: {name_some(idle)}.")

@@ -20,6 +20,7 @@ __all__ = ["app", "show_training"]
 
 app = typer.Typer()
 
+_CRM = "Whose export it is: amocrm, bitrix24, dynamics, hubspot, odoo, salesforce, or none; else it is recognised."
 _NAMES = {
     "base_rate": "base rate",
     "logistic": "logistic regression",
@@ -38,6 +39,7 @@ def init(
         Path | None, typer.Option("--stages", "--outcomes", help="Dated stage changes or outcomes of leads.")
     ] = None,
     accounts: Annotated[Path | None, typer.Option("--accounts", help="The companies behind the leads.")] = None,
+    crm: Annotated[str | None, typer.Option("--crm", help=_CRM)] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a leads.toml that is there.")] = False,
     json_: JsonOption = False,
 ) -> int | None:
@@ -55,7 +57,7 @@ def init(
     if path.exists() and not force:
         raise SettingsError(f"{path}: exists already. Edit it, or overwrite it with --force.")
     terminal.step("Looking at the files")
-    proposal = propose_project(folder.resolve(), leads=leads, events=events, stages=stages, accounts=accounts)
+    proposal = propose_project(folder.resolve(), leads=leads, events=events, stages=stages, accounts=accounts, crm=crm)
     with write_atomically(path) as temporary:
         temporary.write_text(proposal.text, encoding="utf-8")
     read_settings(path)

@@ -35,7 +35,7 @@ __all__ = [
 NEARLY = 0.95
 _MOST_ROWS, _SAMPLE, _FEW_LEVELS, _OVERLAP = 300_000, 2_000, 200, 0.05
 _PARQUET = {".parquet", ".pq"}
-_MISSING = ("Select", "N/A", "n/a", "NULL", "null", "-", "—", "не указано", "Не указано")
+_MISSING = ("Select", "N/A", "n/a", "NULL", "null", "-", "—", "не указано", "Не указано", "не закрыта")
 _DATE_FORMATS = tuple(
     f"{day}{time}"
     for day in ("%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%y", "%m/%d/%y", "%d/%m/%y")

@@ -6,7 +6,7 @@ import json
 import math
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -15,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from project.duration import parse_duration
-from project.errors import name_some
 from training.inspection import NEARLY, ColumnProfile, InspectedFile, read_column, spell
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Choice", "Keys", "Part", "Value", "describe_ages", "describe_capacity", "describe_columns"]
-__all__ += ["describe_horizon", "describe_rule", "describe_source", "judge_column", "list_some", "write_text"]
+__all__ += ["describe_horizon", "describe_source", "judge_column", "list_some", "write_text", "write_value"]
 
 Value = str | int | float | datetime | Sequence[str]
 Keys = dict[str, tuple[Value, str]]
@@ -41,9 +40,6 @@ _AFTERWARDS = (
     r"|\blast (\w+ )?(activity|contact\w*|notable)\b|(?<!marital )(?<!employment )\bstatus\b"
 )
 _RULE = r"\b(spam|спам|duplicate|дубл\w*|test (lead|flag)|is test|тестов\w*)\b"
-_FLAG = rf"{_RULE}|\btest\b|\bdo not (contact|call|e ?mail)\b|\bopt(ed)? out\b|\b(customer|клиент)\b"
-_YES = {"1", "1.0", "yes", "true", "y", "да"}
-_CHECKED = ("horizon", "observed_from", "won", "column")
 _FEWEST, _TELLS_ALONE, _TELLS_FILLED = 50, 0.85, 0.65
 
 
@@ -78,7 +74,7 @@ def write_text(parts: Sequence[Part]) -> str:
 def _write_part(part: Part) -> str:
     lines = _comment(part.why) + ([] if part.name.startswith("[[") else [f"[{part.name}]"])
     for key, (value, why) in part.keys.items():
-        lines += _write_key(_write_value(key) if part.quoted else key, _write_value(value), _one_line(why))
+        lines += _write_key(write_value(key) if part.quoted else key, write_value(value), _one_line(why))
     return "\n".join([*lines, *(f"# {_one_line(line)}" for line in part.examples)])
 
 
@@ -88,17 +84,17 @@ def _write_key(key: str, value: str, why: str) -> list[str]:
     return [beside] if len(beside) <= _WIDTH or not why else [*_comment(why), line]
 
 
-def _write_value(value: Value) -> str:
+def write_value(value: Value) -> str:
     r"""Write one value as TOML.
 
-    >>> print(_write_value('a "b" ü'), _write_value(("1", "да")), _write_value(5))
+    >>> print(write_value('a "b" ü'), write_value(("1", "да")), write_value(5))
     "a \"b\" ü" ["1", "да"] 5
     """
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, datetime):
         return value.replace(tzinfo=UTC).isoformat().replace("+00:00", "Z")
-    return repr(value) if isinstance(value, int | float) else f"[{', '.join(map(_write_value, value))}]"
+    return repr(value) if isinstance(value, int | float) else f"[{', '.join(map(write_value, value))}]"
 
 
 def _comment(text: str) -> list[str]:
@@ -257,43 +253,3 @@ def describe_capacity(created: pd.Series | None) -> Part:
 def _round_off(number: float) -> int:
     step = max(5, int(10 ** (math.floor(math.log10(number)) - 1))) if number >= 10 else 1
     return max(1, round(number / step) * step)
-
-
-def describe_rule(choices: Sequence[Choice]) -> Part:
-    """Show how a rule is written, with a flag of the user's own where there is one."""
-    flags = [choice for choice in choices if choice.kind and re.search(_FLAG, spell(choice.column.header))]
-    flag = min((f for f in flags if 1 < f.column.levels <= 5), key=lambda found: found.kind != "rule", default=None)
-    name, values = (flag.column.header, flag.column.listed) if flag else ("is_test", ("yes",))
-    equals = [value for value in values if value.casefold() in _YES] or values[-1:]
-    keys = {"name": name, "column": name, "equals": equals, "band": "disqualified"}
-    lines = ("[[rules]]", *(f"{key} = {_write_value(value)}" for key, value in keys.items()))
-    why = "Rules come before the model: a lead whose column holds one of these goes to the band."
-    return Part("[[rules]]", why, examples=lines)
-
-
-def describe_project(name: str, parts: Sequence[Part], *, naive: bool) -> Part:
-    """Name the project, its language and, where times stand without one, its zone."""
-    headers = "".join(key for part in parts if part.quoted for key in part.keys)
-    russian = len(re.findall(r"[а-яё]", headers, re.IGNORECASE)) > len(headers) / 3
-    keys: Keys = {"name": (name or "leads", "")}
-    if naive:
-        keys["timezone"] = ("UTC", "some times are written without a zone: correct it to yours, such as Europe/Moscow")
-    if russian:
-        keys["language"] = ("ru", "the language of reasons and reports")
-    return Part("project", "", keys)
-
-
-def note(files: Mapping[str, InspectedFile], parts: Sequence[Part], *, naive: bool) -> tuple[str, ...]:
-    """Say in short sentences what was guessed and what to check."""
-    keys = {part.name: part.keys for part in parts}
-    notes = [describe_source(file)[0] for file in files.values()]
-    for section, names in (("leads", ("id", "created_at", "order")), ("outcome", ("column", "won_at", "won", "lost"))):
-        found = [f"{name} = {_write_value(keys[section][name][0])}" for name in names if name in keys[section]]
-        notes.append(f"{section}: {', '.join(found) or 'every row of the stages is a win'}.")
-    notes += [f"Check {name}: {why}." for name, (_, why) in keys["outcome"].items() if name in _CHECKED and why]
-    if naive:
-        notes.append("Times without a zone are taken as UTC: correct timezone if they are not.")
-    if "leads.forbidden" in keys:
-        notes.append(f"Kept away from the model: {name_some(keys['leads.forbidden'], most=8)}; reasons in the file.")
-    unused = [f"{file.path.name}: {name_some(map(repr, file.unusable))}" for file in files.values() if file.unusable]
-    return (*notes, *(f"Columns without a header of their own are left out: {one}." for one in unused))
