@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from features.identity import FACT_LABELS
 from features.words import describe_window_en, describe_window_ru, slug
 from project.duration import format_duration
 from project.source_settings import Label
@@ -130,7 +131,8 @@ def _attribute_features(
     for attribute in attributes:
         if attribute.kind == "rule":
             continue
-        label = labels.get(attribute.header) or Label(en=attribute.header, ru=attribute.header)
+        known = labels.get(attribute.header) or (FACT_LABELS.get(attribute.header) if origin == "lead" else None)
+        label = known or Label(en=attribute.header, ru=attribute.header)
         features.append(
             Feature(
                 slug(attribute.header), attribute.kind, origin, attribute.header, "value", None,

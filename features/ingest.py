@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,9 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from features.cells import Cell, CellKind, CellReader
+from features.hygiene import hand_over, set_apart_leads
+from features.identity import fact_columns, identity_headers
+from features.outcomes import read_outcomes
 from features.tables import Attribute, Tables, quote
 from project.errors import NotEnoughDataError, SettingsError, name_some
 from project.files import hash_bytes
@@ -48,18 +50,22 @@ def read_tables(project: Project) -> Tables:
     settings = project.settings
     connection = connect(spill_folder=project.state / "spill")
     reader = CellReader(connection, project)
-    lead_attributes = _attributes(settings.leads.columns)
+    identity = identity_headers(settings)
+    lead_attributes = _attributes({**settings.leads.columns, **fact_columns(settings)})
+    declared = [attribute for attribute in lead_attributes if attribute.header in settings.leads.columns]
     account_attributes = _attributes(settings.accounts.columns if settings.accounts else {})
-    reader.read("leads", settings.leads, _lead_cells(settings, lead_attributes))
+    reader.read("leads", settings.leads, _lead_cells(settings, declared, identity))
     if settings.events is not None:
         reader.read("events", settings.events, _event_cells(settings))
     if settings.stages is not None:
         reader.read("stages", settings.stages, _stage_cells(settings))
     if settings.accounts is not None:
         reader.read("accounts", settings.accounts, _account_cells(settings, account_attributes))
-    _finish_leads(connection, settings, lead_attributes)
+    _finish_leads(connection, settings, declared)
+    set_apart_leads(connection, settings, lead_attributes)
     _finish_events(connection, present=settings.events is not None)
-    _finish_outcomes(connection, settings)
+    hand_over(connection, "events")
+    read_outcomes(connection, settings)
     _finish_accounts(connection, account_attributes, present=settings.accounts is not None)
     observed_from, observed_until, data_until = _observed(connection, settings)
     connection.execute("DROP VIEW changes")
@@ -85,7 +91,7 @@ def _attributes(columns: Mapping[str, str]) -> tuple[Attribute, ...]:
     )
 
 
-def _lead_cells(settings: Settings, attributes: Sequence[Attribute]) -> list[Cell]:
+def _lead_cells(settings: Settings, attributes: Sequence[Attribute], identity: Mapping[str, str]) -> list[Cell]:
     leads, outcome = settings.leads, settings.outcome
     cells = [Cell("lead_id", leads.id, "id", True)]
     optional: list[tuple[str, str | None, CellKind, bool]] = [
@@ -95,8 +101,10 @@ def _lead_cells(settings: Settings, attributes: Sequence[Attribute]) -> list[Cel
         ("outcome", outcome.column, "text", False),
         ("won_at", outcome.won_at, "time", False),
         ("lost_at", outcome.lost_at, "time", False),
+        ("reason", outcome.reason, "text", False),
     ]
     cells += [Cell(target, header, kind, must) for target, header, kind, must in optional if header is not None]
+    cells += [Cell(f"identity_{part}", header, "text", False, private=True) for part, header in identity.items()]
     return cells + _attribute_cells(attributes)
 
 
@@ -197,55 +205,6 @@ def _finish_events(connection: duckdb.DuckDBPyConnection, *, present: bool) -> N
         connection.execute(
             f"INSERT INTO events SELECT lead_id, occurred_at, {recorded}, NULL, kind, {value} "
             "FROM typed_events WHERE reason_aside IS NULL"
-        )
-
-
-def _finish_outcomes(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    parts = []
-    outcome = settings.outcome
-    if settings.stages is not None:
-        if settings.stages.stage is None:
-            won, lost = "true", "false"
-        else:
-            _check_won_stage(connection, settings)
-            won = f"stage IN ({', '.join(map(quote, outcome.won))})"
-            lost = f"stage IN ({', '.join(map(quote, outcome.lost))})" if outcome.lost else "false"
-        parts.append(
-            f"SELECT lead_id, changed_at, {won} AS won, {lost} AS lost FROM typed_stages WHERE reason_aside IS NULL"
-        )
-    for header, target in ((outcome.won_at, "won"), (outcome.lost_at, "lost")):
-        if header is not None:
-            flags = f"{target == 'won'} AS won, {target == 'lost'} AS lost"
-            parts.append(
-                f"SELECT lead_id, {target}_at AS changed_at, {flags} FROM typed_leads WHERE reason_aside IS NULL"
-            )
-    none = "SELECT NULL::VARCHAR AS lead_id, NULL::TIMESTAMP AS changed_at, false AS won, false AS lost WHERE false"
-    connection.execute(f"CREATE VIEW changes AS {' UNION ALL '.join(parts or [none])}")
-    connection.execute(
-        "CREATE TABLE outcomes AS SELECT lead_id, min(changed_at) FILTER (WHERE won) AS won_at, "
-        "min(changed_at) FILTER (WHERE lost) AS lost_at, "
-        "CASE WHEN count(*) FILTER (WHERE lost) > 0 THEN 'lost' END AS lost_as FROM changes "
-        "WHERE (won OR lost) AND changed_at IS NOT NULL GROUP BY lead_id"
-    )
-
-
-def _check_won_stage(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    found = connection.execute(
-        "SELECT stage FROM typed_stages WHERE reason_aside IS NULL GROUP BY 1 ORDER BY count(*) DESC, 1"
-    ).fetchall()
-    stages = [str(stage) for (stage,) in found]
-    absent = [name for name in (*settings.outcome.won, *settings.outcome.lost) if name not in stages]
-    alike = {stage.strip().casefold() for stage in stages}
-    misspelt = [name for name in absent if difflib.get_close_matches(name.strip().casefold(), alike, n=1, cutoff=0.85)]
-    if misspelt:
-        raise SettingsError(
-            f"outcome names {name_some(map(repr, misspelt))}, but the stages found are "
-            f"{name_some(map(repr, stages), most=20)}. Correct it in leads.toml."
-        )
-    if stages and not set(settings.outcome.won) & set(stages):
-        raise SettingsError(
-            f"outcome.won names {name_some(map(repr, absent))}, but the stages found are {name_some(stages, most=20)}. "
-            "Correct it in leads.toml."
         )
 
 

@@ -164,7 +164,7 @@ def score_snapshots(
     attributes = read_lead_columns(tables, snapshots["lead_id"].to_list(), rules)
     log_odds = model.log_odds(frame)
     probability = model.calibrator.probability(log_odds)
-    bands, why = model.policy.assign_with_rules(probability, attributes)
+    bands, why = model.policy.assign_with_rules(probability, attributes, set_apart=snapshots["flag"].to_list())
     scored = pd.DataFrame(
         {
             "lead_id": snapshots["lead_id"].to_list(),

@@ -34,6 +34,7 @@ def invent(seed: int, *, leads: int = 240, span: int = 400, share_of_accounts: f
                 {
                     "lead_id": f"lead {position}",
                     "account_id": account,
+                    "group_id": account,
                     "created_at": created,
                     "as_of": created + days(age),
                     "position": position,
