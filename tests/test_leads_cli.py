@@ -367,6 +367,7 @@ def test_the_demo_does_not_overwrite_a_project(tmp_path: Path) -> None:
 def test_people_in_a_category_are_refused_with_code_4_and_never_named(own_demo: Path) -> None:
     settings = own_demo / "leads.toml"
     text = settings.read_text("utf-8").replace('email = "identifies a person"\n', "")
+    text = text.replace('email = "email"\n', "")  # not declared as identity either
     settings.write_text(text.replace("[leads.columns]\n", '[leads.columns]\nemail = "category"\n'), "utf-8")
     ran = run_leads("train", "-p", own_demo)
     assert ran.exit_code == 4
