@@ -34,12 +34,16 @@ _ZONE_AT_END = r":\d{2}([.,]\d+)?\s*(Z|z|UTC|[+-]\d{2}(:?\d{2})?)$"
 
 @dataclass(frozen=True)
 class Cell:
-    """One column to read: where it stands in the source, what it becomes, and whether it must be there."""
+    """One column to read: where it stands in the source, what it becomes, and whether it must be there.
+
+    A `private` one says who somebody is: it is left out of the list of rejected rows.
+    """
 
     target: str
     header: str
     kind: CellKind
     required: bool
+    private: bool = False
 
 
 class CellReader:
@@ -63,7 +67,8 @@ class CellReader:
         forms = self._decide_forms(table, source, source_settings, cells, texts)
         self._check_zones(table, source, cells, texts, forms)
         self._convert(table, source_settings, cells, texts, forms)
-        self.counts[table] = self._count(table, source, columns)
+        shown = {cell.header: columns[cell.header] for cell in cells if not cell.private}
+        self.counts[table] = self._count(table, source, shown)
         self.connection.execute(f"DROP TABLE raw_{table}")
 
     def _load(self, table: str, source: Source, columns: Mapping[str, str]) -> None:

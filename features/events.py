@@ -27,6 +27,7 @@ def finish_events(connection: duckdb.DuckDBPyConnection, settings: Settings) -> 
     """Make the table `events` from `typed_events` and, where they may be features, `typed_touches`.
 
     - An event was recorded when it occurred, unless the source says later.
+    - What a duplicate did counts for its survivor, as known from the moment the duplicate came in.
     - Rows with one `id` are versions of one event: each counts until the next one was recorded. Of versions recorded
       at one moment the last row counts.
     - An event on a page of a group has the group behind its kind; the first group that fits decides.
@@ -40,17 +41,19 @@ def finish_events(connection: duckdb.DuckDBPyConnection, settings: Settings) -> 
         superseded = f"CASE WHEN id IS NOT NULL THEN {versions} END" if events.id else "CAST(NULL AS TIMESTAMP)"
         connection.execute(
             f"""INSERT INTO events WITH clocked AS (
-                SELECT lead_id, occurred_at, {_recorded(connection)} AS recorded_at, row,
+                SELECT coalesce(survivor_id, lead_id) AS lead_id, occurred_at,
+                    greatest({_recorded(connection)}, since) AS recorded_at, row,
                     {"id" if events.id else "NULL AS id"}, {_kind(events.page, events.page_groups)} AS kind,
                     {"value" if events.value else "CAST(NULL AS DECIMAL(28, 6)) AS value"}
-                FROM typed_events WHERE reason_aside IS NULL)
+                FROM typed_events LEFT JOIN duplicates USING (lead_id) WHERE reason_aside IS NULL)
             SELECT lead_id, occurred_at, recorded_at, {superseded}, {_opens_until(events.session_gap, events.ignore)},
                 kind, value FROM clocked"""
         )
     if touches is not None and touches.as_features:
         connection.execute(
-            f"INSERT INTO events SELECT lead_id, occurred_at, occurred_at, NULL, occurred_at, {quote(TOUCH)} || kind, "
-            "NULL FROM typed_touches WHERE reason_aside IS NULL"
+            "INSERT INTO events SELECT coalesce(survivor_id, lead_id), occurred_at, greatest(occurred_at, since), "
+            f"NULL, occurred_at, {quote(TOUCH)} || kind, NULL FROM typed_touches LEFT JOIN duplicates USING (lead_id) "
+            "WHERE reason_aside IS NULL"
         )
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from features.catalogue import Catalogue, Criterion, Feature, Statistic, Subject
+from features.identity import FACT_LABELS
 from features.subjects import ANY_EVENT, behaviour_features, list_subjects, list_touches
 from features.tables import TOUCH
 from features.words import describe_window_en, describe_window_ru, slug, unique_names
@@ -76,7 +77,8 @@ def _attribute_features(
     for attribute in attributes:
         if attribute.kind == "rule":
             continue
-        label = labels.get(attribute.header) or Label(en=attribute.header, ru=attribute.header)
+        known = labels.get(attribute.header) or (FACT_LABELS.get(attribute.header) if origin == "lead" else None)
+        label = known or Label(en=attribute.header, ru=attribute.header)
         features.append(
             Feature(
                 slug(attribute.header), attribute.kind, origin, attribute.header, "value", None,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["build_open_snapshots", "build_training_snapshots", "default_as_of", "open_snapshots_sql"]
 
-_COLUMNS = "lead_id, as_of, created_at, account_id, position"
+_COLUMNS = "lead_id, as_of, created_at, account_id, group_id, position, flag"
 
 
 def build_training_snapshots(tables: Tables, ages: Sequence[timedelta]) -> pd.DataFrame:
@@ -22,15 +22,16 @@ def build_training_snapshots(tables: Tables, ages: Sequence[timedelta]) -> pd.Da
 
     A lead is open at `as_of` if it neither converted nor was lost before it: an outcome exactly at `as_of` belongs to
     the label. Moments outside [observed_from, observed_until) are not asked about, since outcomes were not recorded.
+    Leads that are set apart (`flag`) are not asked about at all.
 
     Returns
     -------
     DataFrame
-        `lead_id` text, `as_of` and `created_at` datetime64[us] in UTC (missing in a flat file), `account_id` text,
-        `position` int64 (order in the source), in that order of lead and time.
+        `lead_id` text, `as_of` and `created_at` datetime64[us] in UTC (missing in a flat file), `account_id` and
+        `group_id` text, `position` int64 (order in the source), `flag` text, in that order of lead and time.
     """
     if not tables.dated:
-        known = "SELECT *, CAST(NULL AS TIMESTAMP) AS as_of FROM leads WHERE converted IS NOT NULL"
+        known = "SELECT *, CAST(NULL AS TIMESTAMP) AS as_of FROM leads WHERE converted IS NOT NULL AND flag IS NULL"
         return _fetch(tables, f"SELECT {_COLUMNS} FROM ({known})")
     seconds = ", ".join(f"({round(age.total_seconds())})" for age in ages)
     return _fetch(
@@ -38,7 +39,7 @@ def build_training_snapshots(tables: Tables, ages: Sequence[timedelta]) -> pd.Da
         f"""SELECT {_COLUMNS} FROM (
             SELECT leads.*, created_at + to_seconds(age) AS as_of, won_at, lost_at
             FROM leads LEFT JOIN outcomes USING (lead_id) CROSS JOIN (VALUES {seconds}) ages(age))
-        WHERE (won_at IS NULL OR won_at >= as_of) AND (lost_at IS NULL OR lost_at >= as_of)
+        WHERE flag IS NULL AND (won_at IS NULL OR won_at >= as_of) AND (lost_at IS NULL OR lost_at >= as_of)
           AND as_of >= {_moment(tables.observed_from)} AND as_of < {_moment(tables.observed_until)}""",
     )
 
@@ -90,4 +91,4 @@ def _fetch(tables: Tables, sql: str) -> pd.DataFrame:
     frame = tables.connection.execute(f"{sql} ORDER BY position, as_of").df()
     for column in ("as_of", "created_at"):
         frame[column] = frame[column].astype("datetime64[us]")
-    return frame.astype({"lead_id": "str", "account_id": "str", "position": "int64"})
+    return frame.astype({"lead_id": "str", "account_id": "str", "group_id": "str", "position": "int64", "flag": "str"})

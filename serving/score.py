@@ -216,11 +216,11 @@ def score_frame(
     Parameters
     ----------
     snapshots, attributes
-        One row a row of the frame: `lead_id`, `as_of`, `created_at`; the columns that the model's rules read.
+        One row a row of the frame: `lead_id`, `as_of`, `created_at`, `flag`; the columns that the model's rules read.
     """
     log_odds = model.log_odds(frame)
     probability = model.calibrator.probability(log_odds)
-    bands, why = model.policy.assign_with_rules(probability, attributes)
+    bands, why = model.policy.assign_with_rules(probability, attributes, set_apart=snapshots["flag"].to_list())
     return pd.DataFrame(
         {
             "lead_id": snapshots["lead_id"].to_list(),

@@ -132,7 +132,7 @@ def _questions(
     answers = answer_on_spark(session, lake, snapshots, catalogue)
     leads = session.table("leads")
     beside = [leads[column].alias(f"h{place}") for place, column in enumerate(columns)]
-    return answers.join(leads.select("lead_id", "created_at", *beside), "lead_id").drop("snapshot_id")
+    return answers.join(leads.select("lead_id", "created_at", "flag", *beside), "lead_id").drop("snapshot_id")
 
 
 def _rule_headers(model: LeadModel) -> list[str]:
@@ -164,7 +164,7 @@ def _score_batches(
     for batch in batches:
         table = pa.Table.from_batches([batch])
         frame = to_frame(table.select([f"f{place}" for place in range(len(catalogue.features))]), catalogue)
-        snapshots = table.select(["lead_id", "as_of", "created_at"]).to_pandas()
+        snapshots = table.select(["lead_id", "as_of", "created_at", "flag"]).to_pandas()
         attributes = table.select([f"h{place}" for place in range(len(headers))]).to_pandas().set_axis(headers, axis=1)
         scored = score_frame(frame, snapshots, attributes, model, scored_at=scored_at, language=language)
         yield from pa.Table.from_pandas(scored, schema=_SCHEMA, preserve_index=False).to_batches()

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from features.identity import identity_headers
 from features.ingest import read_tables
 from features.snapshots import build_training_snapshots
 from features.sources import open_source
 from project.errors import name_some
+from training.bands import make_rules
 from training.evidence import rate_by_month
+from training.hygiene import SetApart, report_hygiene, say_left_out
 from training.labels import label_snapshots
 
 if TYPE_CHECKING:
@@ -38,11 +41,15 @@ class Checked:
     immature_snapshots: int
     immature_leads: int
     months: list[dict[str, object]]
+    hygiene: tuple[SetApart, ...]
     notes: tuple[str, ...]
 
 
 def check_project(project: Project) -> Checked:
-    """Read and validate every table, ask and label every snapshot, and tell what was found."""
+    """Read and validate every table, ask and label every snapshot, and tell what was found.
+
+    Who is set apart, and why, goes into `state/reports/hygiene.csv`.
+    """
     tables = read_tables(project)
     labelled = label_snapshots(
         build_training_snapshots(tables, project.settings.snapshots.ages), tables, project.settings.outcome.horizon
@@ -57,15 +64,16 @@ def check_project(project: Project) -> Checked:
         labelled.immature,
         labelled.immature_leads,
         rate_by_month(labelled.snapshots),
-        tuple(_notes(project, tables)),
+        report_hygiene(project, tables, rules=make_rules(project.settings.rules)),
+        (*_notes(project, tables), *say_left_out(labelled, tables)),
     )
 
 
 def _count_outcomes(tables: Tables) -> tuple[int, int, int]:
     if tables.dated:
         sql = (
-            "SELECT count(*), count(won_at), count(*) FILTER (WHERE lost_at IS NOT NULL AND won_at IS NULL) "
-            "FROM leads LEFT JOIN outcomes USING (lead_id)"
+            "SELECT count(*), count(won_at), count(*) FILTER (WHERE lost_at IS NOT NULL AND won_at IS NULL "
+            "AND NOT coalesce(starts_with(flag, 'duplicate'), false)) FROM leads LEFT JOIN outcomes USING (lead_id)"
         )
     else:
         sql = "SELECT count(*), count(*) FILTER (WHERE converted), count(*) FILTER (WHERE NOT converted) FROM leads"
@@ -101,9 +109,8 @@ def _notes(project: Project, tables: Tables) -> list[str]:
     header = open_source(settings.leads, [settings.leads.id], folder=project.folder).header
     used = {settings.leads.id, settings.leads.created_at, settings.leads.account, settings.leads.order}
     used |= {*settings.leads.columns, *settings.leads.forbidden, settings.outcome.column}
-    outcome, identity = settings.outcome, settings.leads.identity
-    used |= {outcome.won_at, outcome.lost_at, outcome.closed_at, outcome.reason}
-    used |= {identity.email, identity.phone, identity.name, identity.company}
+    outcome = settings.outcome
+    used |= {outcome.won_at, outcome.lost_at, outcome.closed_at, outcome.reason, *identity_headers(settings).values()}
     idle = [name for name in header if name and name not in used]
     if idle:
         notes.append(f"Columns of the leads table that leads.toml does not mention: {name_some(idle)}.")

@@ -78,6 +78,7 @@ def check(project: ProjectOption = Path(), json_: JsonOption = False) -> int | N
     from features.tables import reject_share
     from project.folder import find_project
     from training.check import check_project
+    from training.hygiene import hygiene_file
 
     terminal = Terminal(json_)
     found = find_project(project)
@@ -104,6 +105,13 @@ def check(project: ProjectOption = Path(), json_: JsonOption = False) -> int | N
             for row in checked.months
         ]
         terminal.table(["came in", "leads", "converted", "95 % interval"], rows, title="Base rate over time")
+    if checked.hygiene:
+        terminal.table(
+            ["set apart or read with care", "leads", "such as"],
+            [[entry.what, f"{entry.leads:,}", ", ".join(entry.examples)] for entry in checked.hygiene],
+            title="Hygiene",
+        )
+        terminal.say(f"Set apart, with evidence: {hygiene_file(found)}")
     for note in checked.notes:
         terminal.warn(note)
     share = reject_share(checked.counts)
@@ -120,6 +128,10 @@ def check(project: ProjectOption = Path(), json_: JsonOption = False) -> int | N
             "immature": checked.immature_snapshots,
             "immature_leads": checked.immature_leads,
             "base_rate_over_time": checked.months,
+            "hygiene": [
+                {"what": entry.what, "leads": entry.leads, "examples": list(entry.examples)}
+                for entry in checked.hygiene
+            ],
             "notes": list(checked.notes),
         }
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features.identity import FACT_LEVELS_RU
 from models.columns import ModelColumn
 from project.errors import QualityGateError
 
@@ -118,5 +119,5 @@ def _learn_column(feature: Feature, values: pd.Series) -> ModelColumn:
         unknown_ru,
         frequent,
         rare,
-        _LEVELS_RU.get(feature.statistic, {}),
+        _LEVELS_RU.get(feature.statistic) or FACT_LEVELS_RU.get(feature.subject, {}),
     )

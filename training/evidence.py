@@ -37,7 +37,7 @@ class Judged:
     Attributes
     ----------
     log_loss, brier
-        With 95 % intervals, bootstrapped over accounts.
+        With 95 % intervals, bootstrapped over groups (accounts, and who shares a phone or an address).
     against_base
         Its log loss minus the base rate's, paired; below zero it is better.
     against_chosen

@@ -27,6 +27,7 @@ from training.evaluate import Metrics
 from training.evidence import BASE, Evidence, judge, rate_by_age, rate_by_month
 from training.examples import Examples, build_examples
 from training.fit import FitData
+from training.hygiene import report_hygiene
 from training.rivals import fit_odoo_naive_bayes
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def train_model(project: Project, *, progress: Progress) -> Trained:
     progress("Building snapshots, labels and features as they were known then")
     rules = make_rules(settings.rules)
     examples = build_examples(tables, settings, rules=rules)
+    report_hygiene(project, tables, rules=rules)
     progress("Fitting base rate, logistic regression and LightGBM; calibrating each on its own period")
     fit = examples.split.rows("fit")
     columns = learn_columns(examples.catalogue, examples.frame.iloc[fit])
@@ -117,7 +119,7 @@ def _gather(
 ) -> Evidence:
     seed = project.settings.training.seed
     test = examples.split.rows("test")
-    converted, groups = examples.converted[test], examples.accounts[test]
+    converted, groups = examples.converted[test], examples.groups[test]
     snapshots = examples.snapshots.iloc[test]
     probabilities = {contender.name: contender.probability(matrix[test]) for contender in contenders}
     probabilities["odoo_naive_bayes"] = _ask_odoo(examples, test)
