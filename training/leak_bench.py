@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from training.leak_columns import read_whole_source
+
 if TYPE_CHECKING:
     from features.tables import Tables
-    from project.settings import Settings
+    from project.folder import Project
 
 __all__ = ["Bench", "make_bench"]
 
@@ -46,13 +48,15 @@ class Bench:
     closed_at: pd.Series
     until: np.datetime64 | None
     counts: Mapping[str, tuple[pd.Series, pd.Series]]
+    latest_stage: pd.Series | None
     named_won: tuple[str, ...]
     named_lost: tuple[str, ...]
     dated: bool
 
 
-def make_bench(tables: Tables, settings: Settings, *, seed: int = 0) -> Bench:
+def make_bench(project: Project, tables: Tables, *, seed: int = 0) -> Bench:
     """Take all leads, or 20,000 of them by chance, with what became of them until the export."""
+    settings = project.settings
     leads = tables.connection.execute(
         "SELECT lead_id, account_id, group_id, created_at, position, converted, closed, won_at, lost_at "
         "FROM leads LEFT JOIN outcomes USING (lead_id) WHERE leads.flag IS NULL ORDER BY position"
@@ -82,15 +86,27 @@ def make_bench(tables: Tables, settings: Settings, *, seed: int = 0) -> Bench:
         won=won,
         lost=lost,
         known=known,
-        order=order,
+        order=order.astype(np.int64),
         created_at=created,
         closed_at=closed_at,
         until=np.datetime64(tables.data_until, "us") if tables.data_until else None,
         counts=_count_events(tables, leads["lead_id"]) if tables.dated else {},
+        latest_stage=_read_latest_stage(project, leads["lead_id"].astype("str")),
         named_won=settings.outcome.won,
         named_lost=settings.outcome.lost,
         dated=tables.dated,
     )
+
+
+def _read_latest_stage(project: Project, lead_ids: pd.Series) -> pd.Series | None:
+    stages = project.settings.stages
+    if stages is None or stages.stage is None:
+        return None
+    found = read_whole_source(
+        stages, stages.lead, lead_ids, folder=project.folder, timezone=project.settings.project.timezone,
+        kinds={stages.stage: "category"}, latest_by=stages.at,
+    )  # fmt: skip
+    return found[stages.stage]
 
 
 def _count_events(tables: Tables, lead_ids: pd.Series) -> dict[str, tuple[pd.Series, pd.Series]]:

@@ -1,4 +1,4 @@
-"""Clues: what one column shows about having been written after the outcome, each a number, a sentence and its weight."""
+"""Clues: what one column shows about having been written after the outcome, as a number, a sentence and a weight."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _rates(codes: NDArray[np.intp], won: Flags, *, fit: Flags) -> NDArray[np.flo
 
 
 def _codes(values: pd.Series) -> NDArray[np.intp]:
-    """Number the levels; a number that many rows share (0, above all) is a level beside the twentieths of the rest."""
+    """Return a code for each level; a number that many rows share (0, above all) has its own beside the twentieths."""
     import pandas as pd
 
     if values.dtype.kind != "f" or values.nunique() <= _FEW_NUMBERS:
@@ -147,8 +147,8 @@ def clue_of_filling(filled: Flags, won: Flags) -> Clue | None:
     """Weigh whether being filled tells the outcome: a form is filled in by buyers and others, a result by one side."""
     found = measure_filled(filled, won)
     says = (
-        f"whether it is filled tells the outcome (AUC {found.value:.2f} [{found.low:.2f}, {found.high:.2f}]): filled for "
-        f"{filled[won].mean():.0%} of the won and {filled[~won].mean():.0%} of the others"
+        f"whether it is filled tells the outcome (AUC {found.value:.2f} [{found.low:.2f}, {found.high:.2f}]): "
+        f"filled for {filled[won].mean():.0%} of the won and {filled[~won].mean():.0%} of the others"
     )
     for least, weight in ((_FILL_PROOF, "proof"), (_FILL_STRONG, "strong"), (_FILL_HINT, "hint")):
         if found.low >= least:

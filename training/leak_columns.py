@@ -38,13 +38,16 @@ def read_whole_source(
     folder: Path,
     timezone: str | None,
     kinds: Mapping[str, str],
+    latest_by: str | None = None,
 ) -> dict[str, pd.Series]:
-    """Read all columns of the first row of each of the `ids`, in their order.
+    """Read all columns of one row of each of the `ids`, in their order: the first, or the last in time.
 
     Parameters
     ----------
     kinds
         Header → declared kind; a column that is not declared is a number or a time if nearly all its cells are.
+    latest_by
+        The column whose latest time chooses the row.
 
     Returns
     -------
@@ -59,18 +62,18 @@ def read_whole_source(
     with connect() as connection:
         connection.execute(f"SET TimeZone = {quote(timezone or 'UTC')}")
         connection.register("wanted", pa.table({"id": ids.to_list(), "place": range(len(ids))}))
-        connection.execute(
-            f"CREATE TABLE raw (row BIGINT, {', '.join(f'{name} VARCHAR' for name in names.values())})"
-        )
+        connection.execute(f"CREATE TABLE raw (row BIGINT, {', '.join(f'{name} VARCHAR' for name in names.values())})")
         keep = f"trim({names[key]}, {_BLANKS}) IN (SELECT id FROM wanted)"
         for batch in opened.batches:
             connection.register("batch", batch.rename_columns([*names.values(), "row"]))
             connection.execute(f"INSERT INTO raw BY NAME SELECT * FROM batch WHERE {keep}")
             connection.unregister("batch")
+        newest = f"{_type(names[latest_by], latest_by, source, None)[1]} DESC NULLS LAST, " if latest_by else ""
         cells = ", ".join(f"{_cell(name, header, source)} AS {name}" for header, name in names.items())
+        one = f"row_number() OVER (PARTITION BY trim({names[key]}, {_BLANKS}) ORDER BY {newest}row) = 1"
         connection.execute(
-            f"CREATE TABLE kept AS SELECT place, {cells} FROM wanted LEFT JOIN (SELECT * FROM raw QUALIFY row_number() "
-            f"OVER (PARTITION BY trim({names[key]}, {_BLANKS}) ORDER BY row) = 1) ON trim({names[key]}, {_BLANKS}) = id"
+            f"CREATE TABLE kept AS SELECT place, {cells} FROM wanted LEFT JOIN (SELECT * FROM raw QUALIFY {one}) "
+            f"ON trim({names[key]}, {_BLANKS}) = id"
         )
         typed = {header: _type(name, header, source, kinds.get(header)) for header, name in names.items()}
         counts = connection.execute(

@@ -40,7 +40,7 @@ class FutureFeature:
 def find_future_features(
     frame: pd.DataFrame, snapshots: pd.DataFrame, tables: Tables, catalogue: Catalogue
 ) -> tuple[FutureFeature, ...]:
-    """Build a sample of snapshots again, without the future and with an invented one, and name what is not as in `frame`.
+    """Build a sample of snapshots again, without the future and with an invented one, and name what differs.
 
     At each of a few moments the whole of the tables ends: rows at or after it are taken away, and once more a burst of
     events, wins and account versions is put there instead. No snapshot as of that moment or earlier may notice.

@@ -48,7 +48,9 @@ def fit_out_of_fold(columns: Mapping[str, pd.Series], won: Flags, groups: NDArra
             data = lightgbm.Dataset(
                 matrix[fit], label=won[fit].astype(np.float64), categorical_feature=categories, free_raw_data=True
             )
-            said[~fit] = lightgbm.train(_parameters(int(fit.sum())), data, num_boost_round=_ROUNDS).predict(matrix[~fit])
+            said[~fit] = lightgbm.train(_parameters(int(fit.sum())), data, num_boost_round=_ROUNDS).predict(
+                matrix[~fit]
+            )
     return said
 
 
@@ -133,7 +135,9 @@ def clue_of_rest(alone: Interval, *, rest: float, drop: Interval, next_drop: flo
         says = f"alone (AUC {alone.value:.2f}) it beats all the other columns together ({rest:.2f})"
         return Clue("skill", "proof" if alone.low >= _AT_LEAST + _MARGIN else "strong", alone.value - rest, says)
     if drop.low >= _SHARE * base and drop.value >= _FAR * max(next_drop, 0.0):
-        says = f"without it the log loss rises by {drop.value / base:.0%} of the base rate's, far more than for any other"
+        says = (
+            f"without it the log loss rises by {drop.value / base:.0%} of the base rate's, far more than for any other"
+        )
         return Clue("skill", "strong", drop.value, says)
     return None
 

@@ -50,7 +50,7 @@ _DAY = np.timedelta64(1, "D")
 
 
 def clue_of_name(header: str) -> Clue | None:
-    """A name that speaks of what happens afterwards supports other clues; it never condemns."""
+    """Support other clues by a name that speaks of what happens afterwards; it never condemns."""
     if re.search(AFTERWARDS, spell(header)):
         return Clue("name", "hint", float("nan"), "its name suggests that it is written after the outcome")
     if re.search(_RATING, spell(header)):
@@ -113,7 +113,9 @@ def clue_of_breaks(filled: Flags, order: NDArray[np.int64]) -> Clue | None:
     return Clue("fill", "hint", float(depth), says)
 
 
-def clue_of_words(values: pd.Series, won: Flags, *, named_won: Collection[str], named_lost: Collection[str]) -> Clue | None:
+def clue_of_words(
+    values: pd.Series, won: Flags, *, named_won: Collection[str], named_lost: Collection[str]
+) -> Clue | None:
     """Weigh values that are outcomes: the stages declared won or lost, or the words CRMs write for them.
 
     Such a word counts if the leads that hold it did end so, and proves if it covers half of that side.
@@ -125,7 +127,9 @@ def clue_of_words(values: pd.Series, won: Flags, *, named_won: Collection[str], 
     ):
         names = {name.casefold() for name in named} - _PLAIN
         levels = [
-            level for level in values.dropna().unique() if level.casefold() in names or re.search(pattern, level.casefold())
+            level
+            for level in values.dropna().unique()
+            if level.casefold() in names or re.search(pattern, level.casefold())
         ]
         holds = values.isin(levels).to_numpy()
         if holds.sum() >= FEWEST and side[holds].mean() >= _PURE and side[holds].mean() > side.mean():
@@ -139,14 +143,16 @@ def clue_of_words(values: pd.Series, won: Flags, *, named_won: Collection[str], 
 
 
 def clue_of_times(values: pd.Series, closed_at: pd.Series, *, until: np.datetime64) -> Clue | None:
-    """Weigh times that are the outcome's own, or lie after it; a wish for the future may, but it goes past the export."""
+    """Weigh times that are the outcome's own, or lie after it; a wish for the future goes past the export too."""
     known = (values.notna() & closed_at.notna()).to_numpy()
     if known.sum() < FEWEST:
         return None
     gap = (values[known] - closed_at[known]).to_numpy()
     equal, after = float((np.abs(gap) < _DAY).mean()), float((gap >= np.timedelta64(0)).mean())
     if equal >= _EQUAL_TIME:
-        return Clue("outcome", "proof", equal, f"it is the outcome's own time, within a day, for {equal:.0%} of the leads")
+        return Clue(
+            "outcome", "proof", equal, f"it is the outcome's own time, within a day, for {equal:.0%} of the leads"
+        )
     if after >= _AFTER:
         past = float((values.dropna() <= until).mean())
         says = f"it lies after the outcome for {after:.0%} of the leads"
