@@ -43,7 +43,7 @@ def colleague_steps(colleagues: Sequence[tuple[int, Feature]]) -> list[str]:
     steps = [
         """ranked AS (SELECT lead_id, account_id, created_at, row_number() OVER (
             PARTITION BY account_id ORDER BY created_at, position, lead_id) AS place
-        FROM leads WHERE created_at IS NOT NULL)""",
+        FROM leads WHERE created_at IS NOT NULL AND flag IS NULL)""",
         f"""colleague AS (SELECT snapshots.snapshot_id, snapshots.as_of, ranked.lead_id
         FROM snapshots JOIN leads ON leads.lead_id = snapshots.lead_id
         JOIN ranked ON ranked.account_id = leads.account_id AND ranked.lead_id <> leads.lead_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,17 +10,19 @@ from features.identity import identity_headers
 from features.ingest import read_tables
 from features.snapshots import build_training_snapshots
 from features.sources import open_source
-from project.errors import name_some
+from project.errors import NotEnoughDataError, name_some
 from training.bands import make_rules
 from training.evidence import rate_by_month
+from training.examples import build_examples
 from training.hygiene import SetApart, report_hygiene, say_left_out
 from training.labels import label_snapshots
+from training.leak_court import Trial, judge_project
 
 if TYPE_CHECKING:
     from features.tables import TableCount, Tables
     from project.folder import Project
 
-__all__ = ["Checked", "check_project"]
+__all__ = ["Checked", "check_leaks", "check_project"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,20 @@ def check_project(project: Project) -> Checked:
         report_hygiene(project, tables, rules=make_rules(project.settings.rules)),
         (*_notes(project, tables), *say_left_out(labelled, tables)),
     )
+
+
+def check_leaks(project: Project, *, progress: Callable[[str], None]) -> tuple[Trial, tuple[str, ...]]:
+    """Try every column and feature for leaks; too short a history for examples leaves the features out, and says so."""
+    progress("Reading the tables")
+    tables = read_tables(project)
+    notes: tuple[str, ...] = ()
+    examples = None
+    try:
+        progress("Building snapshots, labels and features as they were known then")
+        examples = build_examples(tables, project.settings, rules=make_rules(project.settings.rules))
+    except NotEnoughDataError as error:
+        notes = (f"Features were not tried: {error}",)
+    return judge_project(project, tables, examples, progress=progress), notes
 
 
 def _count_outcomes(tables: Tables) -> tuple[int, int, int]:

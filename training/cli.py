@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from project.errors import QualityGateError
 from project.terminal import JsonOption, ProjectOption, Terminal, guarded
 
 if TYPE_CHECKING:
@@ -70,11 +72,19 @@ def init(
 
 @app.command(rich_help_panel="Prepare and train")
 @guarded
-def check(project: ProjectOption = Path(), json_: JsonOption = False) -> int | None:
+def check(
+    project: ProjectOption = Path(),
+    leaks: Annotated[
+        bool, typer.Option("--leaks", help="Try every column and feature: was it written after the outcome?")
+    ] = False,
+    json_: JsonOption = False,
+) -> int | None:
     """Read and validate everything without training.
 
-    Example: leads check --project crm
+    Example: leads check --project crm --leaks
     """
+    if leaks:
+        return _check_leaks(project, Terminal(json_))
     from features.tables import reject_share
     from project.folder import find_project
     from training.check import check_project
@@ -136,6 +146,46 @@ def check(project: ProjectOption = Path(), json_: JsonOption = False) -> int | N
         }
     )
     return _end_on_rejects(terminal, share, limit)
+
+
+def _check_leaks(project: Path, terminal: Terminal) -> int:
+    from project.folder import find_project
+    from training.check import check_leaks
+    from training.leak_court import write_verdicts
+
+    found = find_project(project)
+    trial, notes = check_leaks(found, progress=terminal.step)
+    terminal.table(
+        ["column", "of", "verdict", "evidence"],
+        [
+            [one.column, one.source + ("" if one.declared else " (not used)"), one.verdict, one.evidence]
+            for one in trial.verdicts
+            if one.verdict != "clean"
+        ],
+        title="Leaks and suspicions, the worst first",
+    )
+    clean = sum(one.verdict == "clean" for one in trial.verdicts)
+    terminal.say(f"{clean:,} of {len(trial.verdicts):,} columns and features are clean.")
+    if trial.bracket:
+        rows = [[row.name, str(row.columns), f"{row.auc:.3f}", f"{row.log_loss:.4f}"] for row in trial.bracket]
+        terminal.table(["", "columns", "AUC", "log loss"], rows, title="Honest skill lies between these (no dates)")
+    path = found.state / "reports" / "leaks.csv"
+    write_verdicts(path, trial)
+    for note in [*notes, *trial.notes()]:
+        terminal.warn(note)
+    for one in trial.refused:
+        terminal.warn(f"{one.column!r} is declared and a leak: move it to forbidden, or allow it with a reason.")
+    terminal.say(f"Every verdict with its evidence: {path}")
+    terminal.answer(
+        {
+            "verdicts": [one.to_json() for one in trial.verdicts],
+            "bracket": [asdict(row) for row in trial.bracket],
+            "refused": [one.column for one in trial.refused],
+            "notes": list(notes),
+            "file": str(path),
+        }
+    )
+    return QualityGateError.exit_code if trial.refused else 0
 
 
 def _say_reasons(reasons: Mapping[str, int]) -> str:

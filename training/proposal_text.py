@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from project.duration import parse_duration
 from training.inspection import NEARLY, ColumnProfile, InspectedFile, read_column, spell
+from training.leak_clues import measure_alone, measure_filled
+from training.leak_writing import AFTERWARDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,10 +37,6 @@ _PERSONAL = (
     r"|\b(имя|фамилия|отчество|фио|телефон|почта|адрес|сообщение|комментарий)\b"
 )
 _IDENTIFIER = r"\b(id|uuid|guid|ид)$|^(id|ид)\b"
-_AFTERWARDS = (
-    r"\b(tags?|quality|stage|closed?|won|lost|reason|converted|modified|updated|outcome|owner changed|причина|статус)\b"
-    r"|\blast (\w+ )?(activity|contact\w*|notable)\b|(?<!marital )(?<!employment )\bstatus\b"
-)
 _RULE = r"\b(spam|спам|duplicate|дубл\w*|test (lead|flag)|is test|тестов\w*)\b"
 _FEWEST, _TELLS_ALONE, _TELLS_FILLED = 50, 0.85, 0.65
 
@@ -135,7 +133,7 @@ def judge_column(
         For each row whether its lead ever converted, and whether that can be told; nothing known asks no evidence.
     """
     reason = _name_fault(column) or _find_evidence(file, column, converted=converted, known=known)
-    if reason or re.search(_AFTERWARDS, spell(column.header)):
+    if reason or re.search(AFTERWARDS, spell(column.header)):
         return Choice(column, "", reason or "its name suggests that it is written after the outcome")
     share = f"{column.filled / column.rows:.0%} filled"
     if re.search(_RULE, spell(column.header)) and column.levels <= 5:
@@ -168,31 +166,13 @@ def _find_evidence(
     if min(won.sum(), (~won).sum()) < _FEWEST:
         return None
     values = read_column(file, column.header, "number" if column.numeric else "text")[known]
-    alone = _measure_alone(values, won)
+    alone = measure_alone(values, won)
     if alone >= _TELLS_ALONE:
         return f"alone it tells the outcome (AUC {alone:.2f}): probably written afterwards"
-    filled = values.notna().to_numpy()
-    either = abs(float(filled[won].mean() - filled[~won].mean())) / 2 + 0.5
+    either = measure_filled(values.notna().to_numpy(), won).value
     if either >= _TELLS_FILLED:
         return f"whether it is filled tells the outcome (AUC {either:.2f}): probably filled in afterwards"
     return None
-
-
-def _measure_alone(values: pd.Series, won: NDArray[np.bool_]) -> float:
-    """Return the out-of-fold AUC of one column: the smoothed rate of each level, or of each twentieth of a number."""
-    import pandas as pd
-    from sklearn.metrics import roc_auc_score
-
-    levels = pd.qcut(values, 20, duplicates="drop") if values.dtype.kind == "f" else values
-    codes = pd.factorize(levels)[0] + 1
-    folds = np.random.default_rng(0).integers(0, 5, len(codes))
-    scores = np.zeros(len(codes))
-    for fold in range(5):
-        fit = folds != fold
-        wins = np.bincount(codes[fit], weights=won[fit], minlength=codes.max() + 1)
-        rows = np.bincount(codes[fit], minlength=codes.max() + 1)
-        scores[~fit] = ((wins + 10 * won[fit].mean()) / (rows + 10))[codes[~fit]]
-    return float(roc_auc_score(won, scores))
 
 
 def describe_columns(section: str, choices: Sequence[Choice]) -> list[Part]:
