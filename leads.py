@@ -49,6 +49,7 @@ def demo(
     from training.demo import write_demo_project
     from training.pipeline import train_model
     from training.record import answer_for_machines, record_training
+    from training.show import show_training
     from training.tracking import store_address
 
     terminal = Terminal(json_)
@@ -72,7 +73,7 @@ def demo(
     out = folder / "scored.csv"
     write_scores(scored.leads, out)
     terminal.step("Done")
-    training_cli.show_training(terminal, trained, recorded)
+    show_training(terminal, trained, recorded)
     serving_cli.show_ranked(terminal, scored.leads, most=10)
     first = str(scored.leads["lead_id"].iloc[0])
     terminal.say(f"Scored leads  {out}")

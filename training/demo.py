@@ -106,6 +106,10 @@ unreachable = "unknown"
 duplicate = "unknown"
 spam = "junk"
 
+[features]
+track_record = ["channel", "campaign"]
+ideal_customer = { employees = { min = 50, max = 500 }, role = ["owner", "director"] }
+
 [snapshots]
 ages = ["0d", "1d", "3d", "7d", "14d", "30d"]
 
