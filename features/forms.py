@@ -13,7 +13,7 @@ from project.errors import SchemaError
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["ORDERS", "ColumnToRead", "Form", "decide_forms"]
+__all__ = ["ORDERS", "ColumnToRead", "Form", "decide_forms", "guess_form"]
 
 ORDERS = ("dmy", "mdy")
 _STRAY = 0.05  # proofs of the other reading that are still taken for slips
@@ -76,6 +76,21 @@ def decide_forms(
         column.header: _follow(column, found, {other.header: other.kind == "time" for other in columns}, name)
         for column in columns
     }
+
+
+def guess_form(connection: duckdb.DuckDBPyConnection, table: str, column: ColumnToRead) -> Form:
+    """Return the likely form of one column, for a proposal that somebody reads: where proof is missing, what is usual.
+
+    A date with points has the day first, one with slashes the month; a comma parts thousands.
+    """
+    decide = _decide_moment if column.kind == "time" else _decide_number
+    try:
+        finding = decide(connection, table, column, "")
+    except SchemaError:
+        return Form(False, None)
+    if column.kind == "time" and finding.doubtful is not None:
+        return Form(False, "mdy" if finding.separator == "/" else "dmy")
+    return finding.form
 
 
 @dataclass(frozen=True)

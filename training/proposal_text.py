@@ -22,7 +22,16 @@ from training.leak_writing import AFTERWARDS
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Choice", "Keys", "Part", "Value", "describe_ages", "describe_capacity", "describe_columns"]
+__all__ = [
+    "Choice",
+    "Keys",
+    "Part",
+    "Value",
+    "describe_ages",
+    "describe_capacity",
+    "describe_cells",
+    "describe_columns",
+]
 __all__ += ["describe_horizon", "describe_source", "judge_column", "list_some", "write_text", "write_value"]
 
 Value = str | int | float | datetime | Sequence[str]
@@ -118,8 +127,21 @@ def describe_source(file: InspectedFile) -> tuple[str, Keys]:
         "date_format": "check which number is the day and which the month",
         "missing": "these cells mean that nothing is known",
     }
-    keys = {key: (value, whys.get(key, "")) for key, value in file.source.model_dump(exclude_defaults=True).items()}
+    kept = file.source.model_dump(exclude_defaults=True, exclude={"cells"})
+    keys = {key: (value, whys.get(key, "")) for key, value in kept.items()}
     return f"{file.path.name}: {rows}, {len(file.columns)} columns were looked at.", keys
+
+
+def describe_cells(section: str, file: InspectedFile) -> list[Part]:
+    """Say where a column is written otherwise than the rest of its file."""
+    return [
+        Part(
+            f"{section}.cells.{write_value(header)}",
+            "This column is written otherwise than the others.",
+            {key: (value, "") for key, value in own.model_dump(exclude_defaults=True).items()},
+        )
+        for header, own in file.source.cells.items()
+    ]
 
 
 def judge_column(

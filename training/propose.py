@@ -98,6 +98,7 @@ def propose_project(
     parts += [_describe_events(files["events"], ids, preset=preset)] if "events" in files else []
     parts += [*([history.stages] if history.stages else []), *_describe_outcome(files, roles, history)]
     parts += [history.reasons] if history.reasons else []
+    parts += [part for name, file in files.items() for part in words.describe_cells(name, file)]
     naive = _is_naive(files, parts)
     parts = [
         remarks.describe_project(folder.resolve().name, parts, naive=naive),
