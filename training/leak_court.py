@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from features.presets import recognise_preset
 from project.errors import QualityGateError
 from project.files import write_atomically
 from training.leak_bench import Bench, make_bench
@@ -62,15 +63,12 @@ def judge_project(
     examples: Examples | None,
     *,
     progress: Progress,
-    denied: Mapping[str, str] | None = None,
     thorough: bool = True,
 ) -> Trial:
     """Try every column of leads, accounts and stages, and every feature of the examples.
 
     Parameters
     ----------
-    denied
-        Header → why a CRM is known to write it after the outcome.
     thorough
         Whether a flat file's bracket of honest skill is measured too.
     """
@@ -78,7 +76,7 @@ def judge_project(
     bench = make_bench(project, tables)
     progress("Trying every column of the leads")
     columns = _read_leads(project, bench)
-    own = judge_columns(columns, bench, denied=denied)
+    own = judge_columns(columns, bench, denied=_known_of_its_crm(columns))
     _add_roles(own, project)
     declared = {name for name, kind in settings.leads.columns.items() if kind != "rule"}
     verdicts = _pronounce(own, "leads", declared, settings.training.leaks_allowed)
@@ -111,6 +109,14 @@ def _read_leads(project: Project, bench: Bench) -> dict[str, pd.Series]:
         settings.leads, settings.leads.id, bench.lead_ids, folder=project.folder, timezone=settings.project.timezone,
         kinds={name: "category" if kind == "rule" else kind for name, kind in settings.leads.columns.items()},
     )  # fmt: skip
+
+
+def _known_of_its_crm(headers: Iterable[str]) -> dict[str, str]:
+    """Return what the CRM that wrote the export, if it is one of ours, is known to write after the outcome."""
+    names = list(headers)
+    preset = recognise_preset(names)
+    found = {name: preset.forbid(name) for name in names} if preset is not None else {}
+    return {name: why for name, why in found.items() if why is not None}
 
 
 def _add_roles(clues: Clues, project: Project) -> None:
