@@ -11,6 +11,7 @@ import typer
 
 from project.terminal import JsonOption, Terminal, guarded
 from serving import cli as serving_cli
+from serving import lake_cli
 from training import cli as training_cli
 
 __all__ = ["app", "main"]
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(training_cli.app)
 app.add_typer(serving_cli.app)
+app.add_typer(lake_cli.app)
 
 
 @app.command(rich_help_panel="Start here")
@@ -47,6 +49,7 @@ def demo(
     from training.demo import write_demo_project
     from training.pipeline import train_model
     from training.record import answer_for_machines, record_training
+    from training.show import show_training
     from training.tracking import store_address
 
     terminal = Terminal(json_)
@@ -70,7 +73,7 @@ def demo(
     out = folder / "scored.csv"
     write_scores(scored.leads, out)
     terminal.step("Done")
-    training_cli.show_training(terminal, trained, recorded)
+    show_training(terminal, trained, recorded)
     serving_cli.show_ranked(terminal, scored.leads, most=10)
     first = str(scored.leads["lead_id"].iloc[0])
     terminal.say(f"Scored leads  {out}")

@@ -11,7 +11,7 @@ from project.errors import SchemaError, name_some
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["BadRow", "Source", "check_columns", "name_columns", "number_rows"]
+__all__ = ["BadRow", "Source", "check_columns", "name_apart", "number_rows"]
 
 
 @dataclass(frozen=True)
@@ -39,33 +39,29 @@ class Source:
     data_hash: str = ""
 
 
-def name_columns(header: Sequence[str]) -> list[str]:
-    """Name every column so that it can be asked for: those that share a header are counted.
+def name_apart(header: Sequence[str]) -> list[str]:
+    """Tell headers apart that stand there more than once by a number behind them.
 
-    >>> name_columns(["id", "Status", "Status", ""])
-    ['id', 'Status (1)', 'Status (2)', '']
+    >>> name_apart(["id", "Status", "Status", "", ""])
+    ['id', 'Status (1)', 'Status (2)', '', '']
     """
-    taken, names, counts = set(header), [], dict.fromkeys(header, 0)
-    for cell in header:
-        name = cell
-        while cell and list(header).count(cell) > 1 and name in taken:
-            counts[cell] += 1
-            name = f"{cell} ({counts[cell]})"
-        taken.add(name)
-        names.append(name)
-    return names
+    seen: dict[str, int] = {}
+    named = []
+    for name in (cell.strip() for cell in header):
+        seen[name] = seen.get(name, 0) + 1
+        named.append(f"{name} ({seen[name]})" if name and list(map(str.strip, header)).count(name) > 1 else name)
+    return named
 
 
 def check_columns(name: str, header: Sequence[str], wanted: Sequence[str]) -> None:
     """Refuse a wanted column that is absent or stands there twice."""
-    counted = {column: [name for name in header if name.rpartition(" (")[0] == column] for column in wanted}
-    shared = [column for column in wanted if column not in header and len(counted[column]) > 1]
-    if shared:
-        cures = name_some(repr(name) for name in counted[shared[0]])
-        raise SchemaError(
-            f"{name}: column {name_some(map(repr, shared))} stands there more than once. Write {cures} in leads.toml."
-        )
     absent = [column for column in wanted if column not in header]
+    several = [column for column in absent if f"{column} (1)" in header]
+    if several:
+        raise SchemaError(
+            f"{name}: column {name_some(map(repr, several))} stands there more than once. Write "
+            f"{f'{several[0]} (1)'!r} for the first, {f'{several[0]} (2)'!r} for the second."
+        )
     if absent:
         raise SchemaError(
             f"{name}: no column {name_some(map(repr, absent))}. Found: {name_some(header, most=40)}. "
@@ -83,10 +79,9 @@ def number_rows(batch: pa.RecordBatch, names: Sequence[str], *, first: int, left
     import numpy as np
     import pyarrow as pa
 
-    bad = np.sort(np.array(left_out, dtype=np.int64))
-    candidates = np.arange(first + 2, first + batch.num_rows + len(bad) + 2, dtype=np.int64)
-    arrived = candidates[~np.isin(candidates, bad)]
-    ranks = arrived - 2 - np.searchsorted(bad, arrived)
-    rows = arrived[(ranks >= first) & (ranks < first + batch.num_rows)]
+    bad = np.unique(np.array(left_out, dtype=np.int64))
+    kept = np.arange(first, first + batch.num_rows, dtype=np.int64)
+    # before the k-th row that arrived stand all bad rows that come before it: their own number less what precedes them
+    rows = kept + 2 + np.searchsorted(bad - 2 - np.arange(len(bad)), kept, side="right")
     table = pa.Table.from_batches([batch]).rename_columns(list(names))
     return table.append_column("row", pa.array(rows))

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from features.forms import ORDERS, ColumnToRead, Form, decide_forms
 from features.sources import BadRow, Source, open_source
 from features.tables import CONTRACTS, TableCount, quote
+from features.written import has_zone, moment_of, number_text
 from project.errors import SchemaError, SettingsError, name_some
 from project.files import remove_file, write_atomically
 
@@ -27,19 +29,21 @@ __all__ = ["Cell", "CellKind", "CellReader"]
 
 CellKind = Literal["id", "time", "text", "number", "amount"]
 
-_NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
-_GROUPED = r"[+-]?\d{1,3}(\.\d{3})+(,\d+)?"
 _ZONE_AT_END = r":\d{2}([.,]\d+)?\s*(Z|z|UTC|[+-]\d{2}(:?\d{2})?)$"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One column to read: where it stands in the source, what it becomes, and whether it must be there."""
+    """One column to read: where it stands in the source, what it becomes, and whether it must be there.
+
+    A `private` one says who somebody is: it is left out of the list of rejected rows.
+    """
 
     target: str
     header: str
     kind: CellKind
     required: bool
+    private: bool = False
 
 
 class CellReader:
@@ -54,13 +58,17 @@ class CellReader:
     def read(self, table: str, source_settings: SourceSettings, cells: list[Cell]) -> None:
         """Read one source into `typed_<table>`; rows set aside keep a `reason_aside`."""
         headers = list(dict.fromkeys(cell.header for cell in cells))
-        source = open_source(source_settings, headers, folder=self.project.folder)
+        project = self.project
+        source = open_source(source_settings, headers, folder=project.folder, environment=project.environment)
         columns = {header: f"h{place}" for place, header in enumerate(headers)}
         self._load(table, source, columns)
         self.hashes.append(source.data_hash)
-        self._check_zones(table, source, source_settings, cells, columns)
-        self._convert(table, source_settings, cells, columns)
-        self.counts[table] = self._count(table, source, columns)
+        texts = {cell.header: _text(cell.header, columns, source_settings) for cell in cells}
+        forms = self._decide_forms(table, source, source_settings, cells, texts)
+        self._check_zones(table, source, cells, texts, forms)
+        self._convert(table, source_settings, cells, texts, forms)
+        shown = {cell.header: columns[cell.header] for cell in cells if not cell.private}
+        self.counts[table] = self._count(table, source, shown)
         self.connection.execute(f"DROP TABLE raw_{table}")
 
     def _load(self, table: str, source: Source, columns: Mapping[str, str]) -> None:
@@ -71,13 +79,23 @@ class CellReader:
             self.connection.execute(f"INSERT INTO raw_{table} SELECT * FROM batch")
             self.connection.unregister("batch")
 
+    def _decide_forms(
+        self, table: str, source: Source, settings: SourceSettings, cells: list[Cell], texts: Mapping[str, str]
+    ) -> dict[str, Form]:
+        asked = [
+            ColumnToRead(cell.header, texts[cell.header], cell.kind, _declared(cell, settings))
+            for cell in cells
+            if cell.kind in {"time", "number", "amount"}
+        ]
+        return decide_forms(self.connection, f"raw_{table}", asked, name=source.name)
+
     def _check_zones(
-        self, table: str, source: Source, settings: SourceSettings, cells: list[Cell], columns: Mapping[str, str]
+        self, table: str, source: Source, cells: list[Cell], texts: Mapping[str, str], forms: Mapping[str, Form]
     ) -> None:
         if self.project.settings.project.timezone is not None:
             return
         for cell in (cell for cell in cells if cell.kind == "time"):
-            without_zone = _without_zone(_text(columns[cell.header], settings), settings.date_format)
+            without_zone = _without_zone(texts[cell.header], forms[cell.header])
             naive = self.connection.execute(f"SELECT row FROM raw_{table} WHERE {without_zone} ORDER BY row").fetchall()
             if naive:
                 rows = name_some((row for (row,) in naive), most=3)
@@ -86,18 +104,28 @@ class CellReader:
                     'Write them as 2024-05-01T09:00:00Z, or set timezone = "UTC" (or yours) in [project] of leads.toml.'
                 )
 
-    def _convert(self, table: str, settings: SourceSettings, cells: list[Cell], columns: Mapping[str, str]) -> None:
+    def _convert(
+        self,
+        table: str,
+        settings: SourceSettings,
+        cells: list[Cell],
+        texts: Mapping[str, str],
+        forms: Mapping[str, Form],
+    ) -> None:
         import duckdb
 
         zone = self.project.settings.project.timezone or "UTC"
-        values = ", ".join(f"{_typed(cell, columns, settings)} AS {cell.target}" for cell in cells)
-        texts = ", ".join(f"{_text(columns[cell.header], settings)} AS text_{cell.target}" for cell in cells)
+        plain = Form(True, None)
+        values = ", ".join(
+            f"{_typed(cell, texts[cell.header], forms.get(cell.header, plain))} AS {cell.target}" for cell in cells
+        )
+        written = ", ".join(f"{texts[cell.header]} AS text_{cell.target}" for cell in cells)
         cases = " ".join(_fault(cell) for cell in cells)
         try:
             self.connection.execute(f"SET TimeZone = {quote(zone)}")
             self.connection.execute(
                 f"CREATE TABLE typed_{table} AS SELECT *, CASE {cases} END AS reason_aside FROM "
-                f"(SELECT row, {values}, {texts} FROM raw_{table})"
+                f"(SELECT row, {values}, {written} FROM raw_{table})"
             )
         except (duckdb.InvalidInputException, duckdb.NotImplementedException) as error:
             raise SettingsError(
@@ -147,37 +175,43 @@ class CellReader:
             writer.writerows([bad.row, bad.reason, bad.text] for bad in bad_rows)
 
 
-def _text(column: str, settings: SourceSettings) -> str:
-    trimmed = f"nullif(trim({column}, ' \t\r\n\u00a0'), '')"
-    if not settings.missing:
+def _text(header: str, columns: Mapping[str, str], settings: SourceSettings) -> str:
+    trimmed = f"nullif(trim({columns[header]}, ' \t\r\n\u00a0'), '')"
+    own = settings.cells[header].missing if header in settings.cells else None
+    missing = settings.missing if own is None else own
+    if not missing:
         return trimmed
-    return f"(CASE WHEN {trimmed} IN ({', '.join(map(quote, settings.missing))}) THEN NULL ELSE {trimmed} END)"
+    return f"(CASE WHEN {trimmed} IN ({', '.join(map(quote, missing))}) THEN NULL ELSE {trimmed} END)"
 
 
-def _without_zone(text: str, date_format: str | None) -> str:
-    if date_format is None:
-        return f"try_cast({text} AS TIMESTAMP) IS NOT NULL AND NOT regexp_matches({text}, {quote(_ZONE_AT_END)})"
-    return "false" if "%z" in date_format or "%Z" in date_format else f"{text} IS NOT NULL"
-
-
-def _typed(cell: Cell, columns: Mapping[str, str], settings: SourceSettings) -> str:
-    text = _text(columns[cell.header], settings)
+def _declared(cell: Cell, settings: SourceSettings) -> str | None:
+    own = settings.cells.get(cell.header)
     if cell.kind == "time":
-        if settings.date_format is not None:
-            moment = f"CAST(try_strptime({text}, {quote(settings.date_format)}) AS TIMESTAMPTZ)"
-        else:
+        return (own.date_format if own else None) or settings.date_format
+    return (own.decimal if own else None) or settings.decimal
+
+
+def _without_zone(text: str, form: Form) -> str:
+    if form.plain:
+        return f"try_cast({text} AS TIMESTAMP) IS NOT NULL AND NOT regexp_matches({text}, {quote(_ZONE_AT_END)})"
+    if form.mark is not None and form.mark not in ORDERS:
+        return "false" if "%z" in form.mark or "%Z" in form.mark else f"{text} IS NOT NULL"
+    return f"NOT {has_zone(text)} AND {moment_of(text, form.mark)} IS NOT NULL"
+
+
+def _typed(cell: Cell, text: str, form: Form) -> str:
+    if cell.kind == "time":
+        if form.plain:
             moment = f"try_cast({text} AS TIMESTAMPTZ)"
+        elif form.mark is None or form.mark in ORDERS:
+            moment = moment_of(text, form.mark)
+        else:
+            moment = f"CAST(try_strptime({text}, {quote(form.mark)}) AS TIMESTAMPTZ)"
         return f"timezone('UTC', {moment})"
     if cell.kind in {"number", "amount"}:
-        number = f"regexp_replace({text}, '[\\s\u00a0\u202f]', '', 'g')"
-        if settings.decimal == ",":
-            # 1.234.567,8 has points between thousands; any other point in it would be a guess
-            grouped = f"regexp_full_match({number}, '{_GROUPED}')"
-            doubtful = f"WHEN contains({number}, '.') THEN NULL"
-            number = f"CASE WHEN {grouped} THEN replace({number}, '.', '') {doubtful} ELSE {number} END"
-            number = f"replace({number}, ',', '.')"
         kind = "DOUBLE" if cell.kind == "number" else "DECIMAL(28, 6)"
-        return f"CASE WHEN regexp_full_match({number}, '{_NUMBER}') THEN try_cast({number} AS {kind}) END"
+        number = text if form.plain else number_text(text, form.mark or ".")
+        return f"try_cast({number} AS {kind})"
     return text
 
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from features.batches import BadRow, Source, check_columns, name_columns, number_rows
+from features.batches import BadRow, Source, check_columns, name_apart, number_rows
 from features.encoding import find_encoding
 from project.errors import SchemaError, SettingsError, StorageError
 from project.files import hash_file
@@ -28,38 +25,28 @@ __all__ = ["open_csv", "read_header"]
 
 _BLOCK_BYTES = 8 << 20
 _DELIMITERS = ",;\t|"
-_DECLARED = re.compile(r"sep=([^\w\s\"]|\t)\r?\n", re.IGNORECASE)
-_START_CHARACTERS, _FIRST_ROWS = 1 << 16, 100
 _LONGEST_HEADER = 50  # lines; more than that is a stray quote, not a header
+_ROWS_TO_COMPARE, _ALIKE = 20, 0.5
 
 
 def read_header(path: Path, *, encoding: str | None = None, delimiter: str | None = None) -> tuple[list[str], str]:
-    """Return the names of a CSV file's columns and the delimiter that splits them.
+    """Return the header cells of a CSV file and the delimiter that splits them.
 
-    Without a declared delimiter it is the one of comma, semicolon, tab and bar that splits the first rows into most
-    cells and into as many as the header. A first line `sep=;`, which Excel writes, declares it.
+    Without a declared delimiter it is the one of comma, semicolon, tab and bar that Excel's `sep=` line names, or that
+    splits the header into most cells and the rows under it alike. Headers that stand there twice are numbered.
     """
-    start = _read_start(path, encoding or find_encoding(path), delimiter)
-    return start.names, start.delimiter
+    cells, mark, _ = _parse_header(path, encoding or find_encoding(path), delimiter)
+    return cells, mark
 
 
-@dataclass(frozen=True)
-class _Start:
-    """How a file begins: its columns, what splits them, and how many lines stand above the first row."""
-
-    names: list[str]
-    delimiter: str
-    lines: int
-
-
-def _read_start(path: Path, encoding: str, delimiter: str | None) -> _Start:
+def _parse_header(path: Path, encoding: str, delimiter: str | None) -> tuple[list[str], str, int]:
+    """Return cells, delimiter, and how many lines stand before the first row: a quoted cell may hold line breaks."""
     try:
         with _open_text(path, encoding) as file:
-            text = file.read(_START_CHARACTERS)
-        declared = _DECLARED.match(text)
-        body = text[declared.end() :] if declared else text
-        marks = [delimiter] if delimiter else [declared[1]] if declared else list(_DELIMITERS)
-        found = [_split_start(body, mark) for mark in marks]
+            first = file.readline().strip('\ufeff\r\n "').lower()
+        before = 1 if re.fullmatch(r"sep=.", first) else 0
+        marks = [delimiter] if delimiter else [first[-1]] if before else list(_DELIMITERS)
+        found = [(*_split_header(path, encoding, mark, before=before), mark) for mark in marks]
     except UnicodeDecodeError as error:
         raise _wrong_encoding(path, encoding) from error
     except (TypeError, ValueError) as error:
@@ -72,27 +59,25 @@ def _read_start(path: Path, encoding: str, delimiter: str | None) -> _Start:
         raise SettingsError(f"{path.name}: encoding {encoding!r} is unknown; write utf-8 or cp1251.") from error
     except (OSError, EOFError, zlib.error) as error:
         raise StorageError(f"{path}: cannot be read ({error}). Is it whole?") from error
-    best = max(found, key=lambda entry: entry[0])[1]
-    return _Start(name_columns(best.names), best.delimiter, best.lines + bool(declared))
+    cells, lines, _, mark = max(found, key=lambda entry: (len(entry[0]) > 1 and entry[2], len(entry[0])))
+    return name_apart(cells), mark, lines
 
 
-def _split_start(text: str, mark: str) -> tuple[tuple[bool, int, float], _Start]:
-    """Split the first rows by a mark; the first of the answer tells how well it does, to be compared.
-
-    A header may span lines: a quoted cell holds line breaks.
-    """
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
-    header = next(reader, [])
-    lines = max(1, reader.line_num)
+def _split_header(path: Path, encoding: str, mark: str, *, before: int) -> tuple[list[str], int, bool]:
+    """Return the header's cells, its lines, and the share of the rows under it with as many cells."""
+    with _open_text(path, encoding) as file:
+        for _ in range(before):
+            file.readline()
+        reader = csv.reader(file, delimiter=mark)
+        cells = next(reader, [])
+        lines = reader.line_num
+        rows = [row for row in islice(reader, _ROWS_TO_COMPARE) if row] if lines <= _LONGEST_HEADER else []
     if lines > _LONGEST_HEADER:
-        header, lines = text.splitlines()[0].split(mark), 1
-        reader = csv.reader(io.StringIO(text, newline="").readlines()[1:], delimiter=mark)
-    widths = []
-    with suppress(csv.Error):
-        widths = [len(row) for row in islice(reader, _FIRST_ROWS) if row]
-    same = sum(width == len(header) for width in widths) / len(widths) if widths else 1.0
-    start = _Start([cell.strip() for cell in header], mark, lines)
-    return (len(header) > 1 and same > 0.5, len(header), same), start
+        with _open_text(path, encoding) as file:
+            text = [file.readline() for _ in range(before + 1)][-1]
+        cells, lines = text.rstrip("\r\n").split(mark), 1
+    alike = sum(len(row) == len(cells) for row in rows) / len(rows) if rows else 1.0
+    return [cell.strip() for cell in cells], before + max(1, lines), alike > _ALIKE
 
 
 def _open_text(path: Path, encoding: str) -> IO[str]:
@@ -113,8 +98,7 @@ def open_csv(path: Path, settings: SourceSettings, wanted: Sequence[str]) -> Sou
     from pyarrow import lib, string
 
     encoding = settings.encoding or find_encoding(path)
-    start = _read_start(path, encoding, settings.delimiter)
-    header, delimiter, lines = start.names, start.delimiter, start.lines
+    header, delimiter, lines = _parse_header(path, encoding, settings.delimiter)
     check_columns(path.name, header, wanted)
     positions = {column: f"f{header.index(column)}" for column in wanted}
     source = Source(path.name, tuple(header), iter(()), data_hash=hash_file(path))

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from features.behaviour import features_sql
+import numpy as np
+from numpy.typing import NDArray
+
+from features.definition import features_sql
 from project.errors import SchemaError, name_some
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
-    from features.catalogue import Catalogue
-    from features.tables import Tables
+    from features.catalogue import Catalogue, Criterion, Feature
+    from features.tables import Attribute, Tables
 
-__all__ = ["build_features", "read_lead_columns"]
+__all__ = ["build_features", "check_columns", "check_kinds", "find_lead_columns", "read_lead_columns", "to_frame"]
+
+_BATCH_ROWS = 100_000
 
 
 def build_features(snapshots: pd.DataFrame, tables: Tables, catalogue: Catalogue) -> pd.DataFrame:
@@ -41,36 +47,81 @@ def build_features(snapshots: pd.DataFrame, tables: Tables, catalogue: Catalogue
 
     lead_columns = {attribute.header: attribute.column for attribute in tables.lead_attributes}
     account_columns = {attribute.header: attribute.column for attribute in tables.account_attributes}
-    _check_columns(catalogue, lead_columns, account_columns)
+    check_columns(catalogue, lead_columns, account_columns)
     questions = pa.table(
         {
-            "snapshot_id": pa.array(range(len(snapshots)), pa.int64()),
-            "lead_id": pa.array(snapshots["lead_id"].to_list(), pa.string()),
+            "snapshot_id": pa.array(np.arange(len(snapshots))),
+            "lead_id": pa.array(snapshots["lead_id"], pa.string()),
             "as_of": pa.array(snapshots["as_of"], pa.timestamp("us")),
         }
     )
     sql = features_sql(catalogue, lead_columns=lead_columns, account_columns=account_columns)
     tables.connection.register("snapshots", questions)
     try:
-        answers: pa.Table = tables.connection.sql(sql).to_arrow_table()
+        answers = tables.connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
+        check_kinds(catalogue, [pa.types.is_string(kind) for kind in answers.schema.types[1:]])
+        columns, answered = _place_answers(answers, catalogue, len(snapshots))
     finally:
         tables.connection.unregister("snapshots")
-    if answers.num_rows != len(snapshots):
+    if answered != len(snapshots):
         known = set(tables.connection.execute("SELECT lead_id FROM leads").df()["lead_id"])
         unknown = [lead for lead in snapshots["lead_id"] if lead not in known]
         raise SchemaError(f"Snapshots ask about leads that the leads table does not hold: {name_some(unknown)}.")
-    for place, feature in enumerate(catalogue.features):
-        found = "category" if pa.types.is_string(answers.column(place + 1).type) else "number"
-        if feature.kind == "number" and found == "category":
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(snapshots)), columns=catalogue.names)
+
+
+def check_kinds(catalogue: Catalogue, are_texts: Sequence[bool]) -> None:
+    """Refuse text where the model learnt from a number.
+
+    Raises
+    ------
+    SchemaError
+        A column was declared a number when the model was trained, and is a category now.
+    """
+    for feature, is_text in zip(catalogue.features, are_texts, strict=True):
+        if feature.kind == "number" and is_text:
             raise SchemaError(
                 f"The model was trained with {feature.subject!r} as a number, leads.toml now calls it a category. "
                 "Change it back, or train a new model."
             )
+
+
+def to_frame(answers: pa.Table, catalogue: Catalogue) -> pd.DataFrame:
+    """Turn answers in the order of their rows, one column a feature, into the feature frame."""
+    import pandas as pd
+
     columns = {
-        feature.name: answers.column(place + 1).to_pandas().astype("float64" if feature.kind == "number" else "str")
+        feature.name: answers.column(place).to_pandas().astype("float64" if feature.kind == "number" else "str")
         for place, feature in enumerate(catalogue.features)
     }
-    return pd.DataFrame(columns, index=pd.RangeIndex(len(snapshots)), columns=catalogue.names)
+    return pd.DataFrame(columns, index=pd.RangeIndex(answers.num_rows), columns=catalogue.names)
+
+
+def _place_answers(
+    answers: pa.RecordBatchReader, catalogue: Catalogue, rows: int
+) -> tuple[dict[str, pd.Series | NDArray[np.float64]], int]:
+    """Put every answer into its snapshot's row as it comes, so that nothing is sorted or held twice."""
+    import pyarrow as pa
+
+    numbers = {f.name: np.full(rows, np.nan) for f in catalogue.features if f.kind == "number"}
+    texts: dict[str, list[pa.Array]] = {f.name: [] for f in catalogue.features if f.kind == "category"}
+    ids: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
+    for batch in answers:
+        ids.append(batch.column(0).to_numpy())
+        for place, feature in enumerate(catalogue.features):
+            if feature.kind == "category":
+                texts[feature.name].append(batch.column(place + 1))
+            else:
+                numbers[feature.name][ids[-1]] = batch.column(place + 1).to_numpy(zero_copy_only=False)
+    order = np.argsort(np.concatenate(ids), kind="stable")
+    columns: dict[str, pd.Series | NDArray[np.float64]] = {}
+    for feature in catalogue.features:
+        if feature.kind == "number":
+            columns[feature.name] = numbers[feature.name]
+        else:
+            in_order = pa.chunked_array(texts[feature.name], pa.string()).take(pa.array(order))
+            columns[feature.name] = in_order.to_pandas().astype("str")
+    return columns, len(order)
 
 
 def read_lead_columns(tables: Tables, lead_ids: Sequence[str], headers: Sequence[str]) -> pd.DataFrame:
@@ -83,15 +134,9 @@ def read_lead_columns(tables: Tables, lead_ids: Sequence[str], headers: Sequence
     """
     import pyarrow as pa
 
-    columns = {attribute.header: attribute.column for attribute in tables.lead_attributes}
-    absent = [header for header in headers if header not in columns]
-    if absent:
-        raise SchemaError(
-            f"The rules of this model read {name_some(map(repr, absent))}, which leads.toml does not declare. "
-            'Add it to leads.columns, as "rule" if it is no feature.'
-        )
+    columns = find_lead_columns(tables.lead_attributes, headers)
     asked = pa.table({"place": pa.array(range(len(lead_ids)), pa.int64()), "lead_id": pa.array(lead_ids, pa.string())})
-    named = "".join(f", leads.{columns[header]} AS h{place}" for place, header in enumerate(headers))
+    named = "".join(f", leads.{column} AS h{place}" for place, column in enumerate(columns))
     tables.connection.register("asked", asked)
     try:
         frame = tables.connection.execute(
@@ -102,12 +147,33 @@ def read_lead_columns(tables: Tables, lead_ids: Sequence[str], headers: Sequence
     return frame.drop(columns="place").set_axis(list(headers), axis=1)
 
 
-def _check_columns(catalogue: Catalogue, lead_columns: Mapping[str, str], account_columns: Mapping[str, str]) -> None:
-    known = {"lead": lead_columns, "account": account_columns}
+def find_lead_columns(attributes: Sequence[Attribute], headers: Sequence[str]) -> list[str]:
+    """Return the internal columns of declared headers.
+
+    Raises
+    ------
+    SchemaError
+        A header is not declared in leads.toml.
+    """
+    columns = {attribute.header: attribute.column for attribute in attributes}
+    absent = [header for header in headers if header not in columns]
+    if absent:
+        raise SchemaError(
+            f"The rules of this model read {name_some(map(repr, absent))}, which leads.toml does not declare. "
+            'Add it to leads.columns, as "rule" if it is no feature.'
+        )
+    return [columns[header] for header in headers]
+
+
+def check_columns(catalogue: Catalogue, lead_columns: Mapping[str, str], account_columns: Mapping[str, str]) -> None:
+    """Refuse tables that lack a column which the catalogue reads."""
+    known = {"lead": lead_columns, "account": account_columns, "track_record": lead_columns}
+    fits = any(feature.origin == "ideal_customer" for feature in catalogue.features)
+    asked: list[Feature | Criterion] = [*catalogue.features, *(catalogue.ideal_customer if fits else ())]
     absent = [
-        f"{feature.origin} column {feature.subject!r}"
-        for feature in catalogue.features
-        if feature.origin in known and feature.subject not in known[feature.origin]
+        f"{'account' if one.origin == 'account' else 'lead'} column {one.subject!r}"
+        for one in asked
+        if one.origin in known and one.subject not in known[one.origin]
     ]
     if absent:
         raise SchemaError(

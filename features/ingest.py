@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from features.cells import Cell, CellKind, CellReader
+from features.cells import CellReader
+from features.declared import list_sources
+from features.events import finish_events
+from features.hygiene import set_apart_leads
+from features.identity import fact_columns
+from features.maturity import finish_matured
+from features.outcomes import read_outcomes
 from features.tables import Attribute, Tables, quote
 from project.errors import NotEnoughDataError, SettingsError, name_some
 from project.files import hash_bytes
@@ -23,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["connect", "read_tables"]
 
 
-def connect(*, memory_limit: str = "8GB", spill_folder: Path | None = None) -> duckdb.DuckDBPyConnection:
+def connect(*, memory_limit: str = "2GB", spill_folder: Path | None = None) -> duckdb.DuckDBPyConnection:
     """Open a private DuckDB whose results do not depend on the machine's zone."""
     import duckdb
 
@@ -48,20 +53,18 @@ def read_tables(project: Project) -> Tables:
     settings = project.settings
     connection = connect(spill_folder=project.state / "spill")
     reader = CellReader(connection, project)
-    lead_attributes = _attributes(settings.leads.columns)
+    lead_attributes = _attributes({**settings.leads.columns, **fact_columns(settings)})
+    declared = [attribute for attribute in lead_attributes if attribute.header in settings.leads.columns]
     account_attributes = _attributes(settings.accounts.columns if settings.accounts else {})
-    reader.read("leads", settings.leads, _lead_cells(settings, lead_attributes))
-    if settings.events is not None:
-        reader.read("events", settings.events, _event_cells(settings))
-    if settings.stages is not None:
-        reader.read("stages", settings.stages, _stage_cells(settings))
-    if settings.accounts is not None:
-        reader.read("accounts", settings.accounts, _account_cells(settings, account_attributes))
-    _finish_leads(connection, settings, lead_attributes)
-    _finish_events(connection, present=settings.events is not None)
-    _finish_outcomes(connection, settings)
+    for table, source, cells in list_sources(settings, declared, account_attributes):
+        reader.read(table, source, cells)
+    _finish_leads(connection, settings, declared)
+    set_apart_leads(connection, settings, lead_attributes)
+    finish_events(connection, settings)
+    read_outcomes(connection, settings)
     _finish_accounts(connection, account_attributes, present=settings.accounts is not None)
     observed_from, observed_until, data_until = _observed(connection, settings)
+    finish_matured(connection, settings, observed_from=observed_from, observed_until=observed_until)
     connection.execute("DROP VIEW changes")
     for table in reader.counts:
         connection.execute(f"DROP TABLE typed_{table}")
@@ -75,6 +78,7 @@ def read_tables(project: Project) -> Tables:
         counts=reader.counts,
         data_hash=hash_bytes("".join(reader.hashes).encode()),
         data_until=data_until,
+        record_horizon=round(settings.outcome.horizon.total_seconds()) if settings.features.track_record else None,
     )
 
 
@@ -85,72 +89,15 @@ def _attributes(columns: Mapping[str, str]) -> tuple[Attribute, ...]:
     )
 
 
-def _lead_cells(settings: Settings, attributes: Sequence[Attribute]) -> list[Cell]:
-    leads, outcome = settings.leads, settings.outcome
-    cells = [Cell("lead_id", leads.id, "id", True)]
-    optional: list[tuple[str, str | None, CellKind, bool]] = [
-        ("created_at", leads.created_at, "time", True),
-        ("account_id", leads.account, "id", False),
-        ("sequence", leads.order, "number", False),
-        ("outcome", outcome.column, "text", False),
-        ("won_at", outcome.won_at, "time", False),
-        ("lost_at", outcome.lost_at, "time", False),
-    ]
-    cells += [Cell(target, header, kind, must) for target, header, kind, must in optional if header is not None]
-    return cells + _attribute_cells(attributes)
-
-
-def _attribute_cells(attributes: Sequence[Attribute]) -> list[Cell]:
-    return [
-        Cell(attribute.column, attribute.header, "number" if attribute.kind == "number" else "text", False)
-        for attribute in attributes
-    ]
-
-
-def _event_cells(settings: Settings) -> list[Cell]:
-    events = settings.events
-    assert events is not None
-    cells = [
-        Cell("lead_id", events.lead, "id", True),
-        Cell("occurred_at", events.at, "time", True),
-        Cell("kind", events.kind, "text", True),
-    ]
-    if events.value is not None:
-        cells.append(Cell("value", events.value, "amount", False))
-    if events.recorded_at is not None:
-        cells.append(Cell("recorded_at", events.recorded_at, "time", False))
-    return cells
-
-
-def _stage_cells(settings: Settings) -> list[Cell]:
-    stages = settings.stages
-    assert stages is not None
-    cells = [Cell("lead_id", stages.lead, "id", True), Cell("changed_at", stages.at, "time", True)]
-    if stages.stage is not None:
-        cells.append(Cell("stage", stages.stage, "text", True))
-    if stages.reason is not None:
-        cells.append(Cell("reason", stages.reason, "text", False))
-    return cells
-
-
-def _account_cells(settings: Settings, attributes: Sequence[Attribute]) -> list[Cell]:
-    accounts = settings.accounts
-    assert accounts is not None
-    cells = [Cell("account_id", accounts.id, "id", True)]
-    if accounts.valid_from is not None:
-        cells.append(Cell("valid_from", accounts.valid_from, "time", True))
-    return cells + _attribute_cells(attributes)
-
-
 def _finish_leads(connection: duckdb.DuckDBPyConnection, settings: Settings, attributes: Sequence[Attribute]) -> None:
     def column(target: str, header: str | None, missing: str) -> str:
         return target if header is not None else missing
 
-    def one_of(values: Sequence[str]) -> str:
-        return f"outcome IN ({', '.join(map(quote, values))})" if values else "false"
-
-    flat = settings.outcome.column is not None
-    won, over = one_of(settings.outcome.won), one_of((*settings.outcome.won, *settings.outcome.lost))
+    closing = settings.dated and settings.outcome.closed_at is not None
+    flat = settings.outcome.column is not None and not closing
+    won = _one_of("outcome", settings.outcome.won)
+    over = _one_of("outcome", (*settings.outcome.won, *settings.outcome.lost))
+    undated = f"{over} AND closed_at IS NULL" if closing else "false"
     position = "coalesce(sequence, 0), row" if settings.leads.order is not None else "row"
     names = "".join(f", {attribute.column}" for attribute in attributes)
     connection.execute(
@@ -163,12 +110,16 @@ def _finish_leads(connection: duckdb.DuckDBPyConnection, settings: Settings, att
             {f"CASE WHEN outcome IS NOT NULL THEN {won} END" if flat else "NULL"} AS converted,
             {f"coalesce({over}, false)" if flat else "false"} AS closed
             {names}
-        FROM typed_leads WHERE reason_aside IS NULL"""
+        FROM typed_leads WHERE reason_aside IS NULL AND NOT coalesce({undated}, false)"""
     )
-    if flat:
+    if flat or closing:
         _check_won_values(connection, settings)
     if not connection.execute("SELECT count(*) FROM leads").fetchall()[0][0]:
         raise NotEnoughDataError("No lead is left after reading. See `leads check` and state/rejects/leads.csv.")
+
+
+def _one_of(column: str, values: Sequence[str]) -> str:
+    return f"{column} IN ({', '.join(map(quote, values))})" if values else "false"
 
 
 def _check_won_values(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
@@ -180,72 +131,6 @@ def _check_won_values(connection: duckdb.DuckDBPyConnection, settings: Settings)
         raise SettingsError(
             f"outcome.won names {name_some(map(repr, settings.outcome.won))}, but column {settings.outcome.column!r} "
             f"holds {name_some(map(repr, values), most=20)}. Correct it in leads.toml."
-        )
-
-
-def _finish_events(connection: duckdb.DuckDBPyConnection, *, present: bool) -> None:
-    connection.execute(
-        "CREATE TABLE events (lead_id VARCHAR, occurred_at TIMESTAMP, recorded_at TIMESTAMP, superseded_at TIMESTAMP, "
-        "kind VARCHAR, value DECIMAL(28, 6))"
-    )
-    if present:
-        found = {str(row[0]) for row in connection.execute("DESCRIBE typed_events").fetchall()}
-        recorded = (
-            "greatest(occurred_at, coalesce(recorded_at, occurred_at))" if "recorded_at" in found else "occurred_at"
-        )
-        value = "value" if "value" in found else "NULL"
-        connection.execute(
-            f"INSERT INTO events SELECT lead_id, occurred_at, {recorded}, NULL, kind, {value} "
-            "FROM typed_events WHERE reason_aside IS NULL"
-        )
-
-
-def _finish_outcomes(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    parts = []
-    outcome = settings.outcome
-    if settings.stages is not None:
-        if settings.stages.stage is None:
-            won, lost = "true", "false"
-        else:
-            _check_won_stage(connection, settings)
-            won = f"stage IN ({', '.join(map(quote, outcome.won))})"
-            lost = f"stage IN ({', '.join(map(quote, outcome.lost))})" if outcome.lost else "false"
-        parts.append(
-            f"SELECT lead_id, changed_at, {won} AS won, {lost} AS lost FROM typed_stages WHERE reason_aside IS NULL"
-        )
-    for header, target in ((outcome.won_at, "won"), (outcome.lost_at, "lost")):
-        if header is not None:
-            flags = f"{target == 'won'} AS won, {target == 'lost'} AS lost"
-            parts.append(
-                f"SELECT lead_id, {target}_at AS changed_at, {flags} FROM typed_leads WHERE reason_aside IS NULL"
-            )
-    none = "SELECT NULL::VARCHAR AS lead_id, NULL::TIMESTAMP AS changed_at, false AS won, false AS lost WHERE false"
-    connection.execute(f"CREATE VIEW changes AS {' UNION ALL '.join(parts or [none])}")
-    connection.execute(
-        "CREATE TABLE outcomes AS SELECT lead_id, min(changed_at) FILTER (WHERE won) AS won_at, "
-        "min(changed_at) FILTER (WHERE lost) AS lost_at, "
-        "CASE WHEN count(*) FILTER (WHERE lost) > 0 THEN 'lost' END AS lost_as FROM changes "
-        "WHERE (won OR lost) AND changed_at IS NOT NULL GROUP BY lead_id"
-    )
-
-
-def _check_won_stage(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    found = connection.execute(
-        "SELECT stage FROM typed_stages WHERE reason_aside IS NULL GROUP BY 1 ORDER BY count(*) DESC, 1"
-    ).fetchall()
-    stages = [str(stage) for (stage,) in found]
-    absent = [name for name in (*settings.outcome.won, *settings.outcome.lost) if name not in stages]
-    alike = {stage.strip().casefold() for stage in stages}
-    misspelt = [name for name in absent if difflib.get_close_matches(name.strip().casefold(), alike, n=1, cutoff=0.85)]
-    if misspelt:
-        raise SettingsError(
-            f"outcome names {name_some(map(repr, misspelt))}, but the stages found are "
-            f"{name_some(map(repr, stages), most=20)}. Correct it in leads.toml."
-        )
-    if stages and not set(settings.outcome.won) & set(stages):
-        raise SettingsError(
-            f"outcome.won names {name_some(map(repr, absent))}, but the stages found are {name_some(stages, most=20)}. "
-            "Correct it in leads.toml."
         )
 
 

@@ -28,7 +28,9 @@ def tables_from_rows(content: Mapping[str, Any]) -> Tables:
     content
         `dated` bool; `lead_columns` and `account_columns`: header → `number` or `category`; `leads`: rows with
         `lead_id`, `created_at` (ISO time in UTC, or null), `account_id` and the headers; `events`: rows with `lead_id`,
-        `occurred_at`, `recorded_at`, `kind`, `value`; `accounts`: rows with `account_id`, `valid_from` and the headers.
+        `occurred_at`, `recorded_at`, `kind`, `value`, and if they have them `superseded_at` and `opens_until`;
+        `accounts`: rows with `account_id`, `valid_from` and the headers; where needed `outcomes` (`lead_id`, `won_at`)
+        and `matured` (`lead_id`, `known_at`, `converted`).
     """
     connection = connect()
     lead_attributes = _attributes(content["lead_columns"])
@@ -51,12 +53,20 @@ def tables_from_rows(content: Mapping[str, Any]) -> Tables:
         f"{_declare(lead_attributes)})"
     )
     events = [
-        (row["lead_id"], row["occurred_at"], row["recorded_at"], None, row["kind"], row["value"])
+        (
+            row["lead_id"],
+            row["occurred_at"],
+            row["recorded_at"],
+            row.get("superseded_at"),
+            row.get("opens_until"),
+            row["kind"],
+            row["value"],
+        )
         for row in content["events"]
     ]
     connection.execute(
         "CREATE TABLE events (lead_id VARCHAR, occurred_at TIMESTAMP, recorded_at TIMESTAMP, superseded_at TIMESTAMP, "
-        "kind VARCHAR, value DECIMAL(28, 6))"
+        "opens_until TIMESTAMP, kind VARCHAR, value DECIMAL(28, 6))"
     )
     accounts = [
         (row["account_id"], row["valid_from"], *(row[entry.header] for entry in account_attributes))
@@ -65,7 +75,12 @@ def tables_from_rows(content: Mapping[str, Any]) -> Tables:
     connection.execute(
         f"CREATE TABLE accounts (account_id VARCHAR, valid_from TIMESTAMP{_declare(account_attributes)})"
     )
-    for table, rows in (("leads", leads), ("events", events), ("accounts", accounts)):
+    connection.execute("CREATE TABLE outcomes (lead_id VARCHAR, won_at TIMESTAMP, lost_at TIMESTAMP, lost_as VARCHAR)")
+    outcomes = [(row["lead_id"], row["won_at"], None, None) for row in content.get("outcomes", ())]
+    connection.execute("CREATE TABLE matured (lead_id VARCHAR, known_at TIMESTAMP, converted INTEGER)")
+    matured = [(row["lead_id"], row["known_at"], row["converted"]) for row in content.get("matured", ())]
+    filled = {"leads": leads, "events": events, "accounts": accounts, "outcomes": outcomes, "matured": matured}
+    for table, rows in filled.items():
         if rows:
             marks = ", ".join("?" * len(rows[0]))
             connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)

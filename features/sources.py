@@ -1,12 +1,13 @@
-"""The one door to every declared source: CSV, Excel, Parquet or a query becomes batches of text with row numbers.
+"""The one door to every source: CSV, Parquet, a spreadsheet or a query becomes batches of text with row numbers.
 
 Nothing is converted here. What cannot even be split into the right number of cells comes back as a `BadRow`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from features.batches import BadRow, Source, check_columns, number_rows
@@ -24,8 +25,15 @@ if TYPE_CHECKING:
 __all__ = ["BadRow", "Source", "open_source", "read_header"]
 
 
-def open_source(settings: SourceSettings, wanted: Sequence[str], *, folder: Path) -> Source:
-    """Open a CSV (also .gz), a sheet of an Excel file, a Parquet file or an SQL query for the `wanted` columns.
+_NOTHING_SET: Mapping[str, str] = MappingProxyType({})
+
+
+def open_source(
+    settings: SourceSettings, wanted: Sequence[str], *, folder: Path, environment: Mapping[str, str] = _NOTHING_SET
+) -> Source:
+    """Open a CSV (also .gz), a Parquet file, a spreadsheet or an SQL query for the `wanted` columns.
+
+    `environment` holds the variables that a `url` may name.
 
     Raises
     ------
@@ -35,14 +43,14 @@ def open_source(settings: SourceSettings, wanted: Sequence[str], *, folder: Path
         The file or database cannot be opened.
     """
     if settings.url is not None:
-        return open_query(settings, wanted, folder=folder)
+        return open_query(settings, wanted, folder=folder, environment=environment)
     path = folder / str(settings.file)
     if not path.is_file():
         raise StorageError(f"{path}: there is no such file. Correct `file` in leads.toml.")
     if path.suffix.lower() in {".parquet", ".pq"}:
         return _open_parquet(path, wanted)
     if path.suffix.lower() in SPREADSHEETS:
-        return open_spreadsheet(path, settings, wanted)
+        return open_spreadsheet(path, wanted, sheet=settings.sheet)
     return open_csv(path, settings, wanted)
 
 

@@ -1,4 +1,4 @@
-"""Read a sheet of an Excel or OpenDocument file as the text that the same table has in a CSV file."""
+"""Read one sheet of an Excel or OpenDocument file as the text that a CSV file of the same table has."""
 
 from __future__ import annotations
 
@@ -7,96 +7,109 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from features.batches import Source, check_columns, name_columns
-from project.errors import SchemaError, StorageError, name_some
+from features.batches import Source, check_columns, name_apart
+from project.errors import SchemaError, SettingsError, StorageError, name_some
 from project.files import hash_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from python_calamine import CalamineSheet
 
-    from project.source_settings import SourceSettings
+__all__ = ["SPREADSHEETS", "open_spreadsheet", "read_sheet_header"]
 
-__all__ = ["SPREADSHEETS", "open_spreadsheet", "read_sheet_header", "spell_cell"]
-
-SPREADSHEETS = frozenset({".ods", ".xls", ".xlsb", ".xlsm", ".xlsx"})
-_ROWS = 20_000
-
-CellValue = float | str | bool | date | time | timedelta
+SPREADSHEETS = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
+_CHUNK = 20_000
+_LONGEST_WHOLE = 1e15  # beyond it Excel itself has rounded the digits away
 
 
-def open_spreadsheet(path: Path, settings: SourceSettings, wanted: Sequence[str]) -> Source:
-    """Open the declared sheet, or the first one with cells; its first row with cells is the header.
+def open_spreadsheet(path: Path, wanted: Sequence[str], *, sheet: str | None) -> Source:
+    """Open a sheet (the first one with rows, if none is named) for the wanted columns.
 
-    Row numbers are those of the sheet. The whole sheet is held in memory: it has about a million rows at most.
+    The first row with a value is the header; the rows above it count, so that a row's number is the one Excel shows.
+
+    Raises
+    ------
+    SettingsError
+        There is no such sheet.
+    SchemaError
+        A wanted column is not there.
+    StorageError
+        The file cannot be read.
     """
-    rows = _find_rows(path, settings.sheet)
-    first, header = _take_header(path, rows)
+    rows, start, header = _read_rows(path, sheet)
     check_columns(path.name, header, wanted)
+    places = [header.index(name) for name in wanted]
     source = Source(path.name, tuple(header), iter(()), data_hash=hash_file(path))
-    source.batches = _batch_rows(rows, wanted, [header.index(column) for column in wanted], first + 1)
+    source.batches = _batches(rows, places, wanted, first=start + 1)
     return source
 
 
 def read_sheet_header(path: Path, *, sheet: str | None = None) -> list[str]:
-    """Return the names of the columns of a sheet."""
-    return _take_header(path, _find_rows(path, sheet))[1]
+    """Return the header cells of a sheet."""
+    return _read_rows(path, sheet)[2]
 
 
-def _find_rows(path: Path, sheet: str | None) -> Iterator[list[CellValue]]:
+def _read_rows(path: Path, sheet: str | None) -> tuple[Iterator[Sequence[object]], int, list[str]]:
+    """Return the rows under the header, the header's row number as Excel shows it, and its cells."""
     from python_calamine import CalamineError, CalamineWorkbook
 
     try:
-        workbook = CalamineWorkbook.from_path(path)
-        if sheet is not None and sheet not in workbook.sheet_names:
-            found = name_some(map(repr, workbook.sheet_names), most=20)
-            raise SchemaError(f"{path.name}: no sheet {sheet!r}. Found: {found}. Correct `sheet` in leads.toml.")
-        for name in [sheet] if sheet is not None else workbook.sheet_names:
-            found_sheet: CalamineSheet = workbook.get_sheet_by_name(name)
-            if found_sheet.total_height:
-                return iter(found_sheet.iter_rows())
+        book = CalamineWorkbook.from_path(str(path))
+        names = book.sheet_names
+        if sheet is not None and sheet not in names:
+            raise SettingsError(f"{path.name}: no sheet {sheet!r}. Found: {name_some(map(repr, names), most=20)}.")
+        for name in [sheet] if sheet is not None else names:
+            table = book.get_sheet_by_name(name)
+            rows = iter(table.iter_rows())
+            above = table.start[0] if table.start else 0
+            for place, row in enumerate(rows, start=above + 1):
+                if any(cell not in ("", None) for cell in row):
+                    return rows, place, name_apart([_write_cell(cell) or "" for cell in row])
     except (CalamineError, OSError, ValueError) as error:
-        if isinstance(error, SchemaError):
+        if isinstance(error, SettingsError):
             raise
-        raise StorageError(f"{path}: cannot be read as a spreadsheet ({error}). Is it whole, and unlocked?") from error
-    raise SchemaError(f"{path.name}: no sheet holds cells. Give a file with a header, or set `sheet` in leads.toml.")
+        raise StorageError(f"{path}: cannot be read as a spreadsheet ({error}). Is it whole?") from error
+    raise SchemaError(f"{path.name}: no sheet has a row. Name the right file, or export it again.")
 
 
-def _take_header(path: Path, rows: Iterator[list[CellValue]]) -> tuple[int, list[str]]:
-    for number, row in enumerate(rows, start=1):
-        cells = [(spell_cell(value) or "").strip() for value in row]
-        if any(cells):
-            return number, name_columns(cells)
-    raise SchemaError(f"{path.name}: the sheet holds no cells. Give one with a header, or set `sheet` in leads.toml.")
-
-
-def _batch_rows(
-    rows: Iterator[list[CellValue]], wanted: Sequence[str], places: Sequence[int], first: int
+def _batches(
+    rows: Iterator[Sequence[object]], places: Sequence[int], wanted: Sequence[str], *, first: int
 ) -> Iterator[pa.Table]:
-    from itertools import islice
+    kept: list[list[str | None]] = []
+    numbers: list[int] = []
+    for number, row in enumerate(rows, start=first):
+        cells = [_write_cell(row[place]) if place < len(row) else None for place in places]
+        if any(cell not in ("", None) for cell in row):
+            kept.append(cells)
+            numbers.append(number)
+        if len(kept) == _CHUNK:
+            yield _table(kept, numbers, wanted)
+            kept, numbers = [], []
+    if kept:
+        yield _table(kept, numbers, wanted)
 
+
+def _table(rows: Sequence[Sequence[str | None]], numbers: Sequence[int], wanted: Sequence[str]) -> pa.Table:
     import pyarrow as pa
 
-    numbered = enumerate(rows, start=first)
-    while chunk := list(islice(numbered, _ROWS)):
-        filled = [(number, row) for number, row in chunk if any(value != "" for value in row)]
-        columns = [pa.array([spell_cell(row[place]) for _, row in filled], pa.string()) for place in places]
-        numbers = pa.array([number for number, _ in filled], pa.int64())
-        yield pa.Table.from_arrays([*columns, numbers], names=[*wanted, "row"])
+    columns = [pa.array([row[place] for row in rows], pa.string()) for place in range(len(wanted))]
+    return pa.table([*columns, pa.array(numbers, pa.int64())], names=[*wanted, "row"])
 
 
-def spell_cell(value: CellValue) -> str | None:
-    """Write a cell's value as a CSV export of the table does; an empty cell, or an error such as #N/A, is none.
+def _write_cell(cell: object) -> str | None:
+    """Write a cell as a CSV file has it.
 
-    >>> spell_cell(12.0), spell_cell(0.1), spell_cell(True), spell_cell("007"), spell_cell("")
-    ('12', '0.1', 'TRUE', '007', None)
-    >>> spell_cell(datetime(2024, 5, 1, 9, 30)), spell_cell(date(2024, 5, 1))
-    ('2024-05-01 09:30:00', '2024-05-01')
+    >>> _write_cell(120.0), _write_cell(0.1), _write_cell(datetime(2024, 5, 1)), _write_cell("007"), _write_cell(True)
+    ('120', '0.1', '2024-05-01', '007', 'true')
     """
-    if isinstance(value, bool):
-        return str(value).upper()
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else repr(value)
-    if isinstance(value, datetime):
-        return value.isoformat(sep=" ")
-    return str(value) or None
+    if cell is None or isinstance(cell, str):
+        return cell
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() and abs(cell) < _LONGEST_WHOLE else repr(cell)
+    if isinstance(cell, datetime):
+        midnight = cell.time() == time()
+        return cell.date().isoformat() if midnight else cell.isoformat(sep=" ")
+    if isinstance(cell, timedelta):
+        return str(cell)
+    return cell.isoformat() if isinstance(cell, date | time) else str(cell)

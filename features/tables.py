@@ -15,7 +15,21 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["CONTRACTS", "Attribute", "Column", "Contract", "TableCount", "Tables", "quote", "reject_share"]
+__all__ = [
+    "CONTRACTS",
+    "PAGE_MARK",
+    "TOUCH",
+    "Attribute",
+    "Column",
+    "Contract",
+    "TableCount",
+    "Tables",
+    "quote",
+    "reject_share",
+]
+
+TOUCH = "touch: "  # before the kind of an event that sales did, so that it is never taken for the lead's own
+PAGE_MARK = " @ "  # between a kind and the group of pages it went to
 
 
 @dataclass(frozen=True)
@@ -141,10 +155,15 @@ class Tables:
         then the attributes `a0`, `a1`, …
     events
         `lead_id`, `occurred_at`, `recorded_at` (never before `occurred_at`), `superseded_at` (when a corrected version
-        was recorded, from then on this one no longer counts; null: never), `kind`, `value` decimal(28, 6).
+        was recorded, from then on this one no longer counts; null: never), `opens_until` (until when it counts as the
+        first of a session: when an event shortly before it was recorded; null: for ever), `kind`, `value`
+        decimal(28, 6).
     outcomes
         `lead_id`, `won_at`, `lost_at`: the first of each, null if it never came; `lost_as`: what the loss says of the
         lead (`lost`, `unknown` or `junk`), null if it was not lost.
+    matured
+        `lead_id`, `known_at`, `converted` 0 or 1: whether a lead converted within the horizon after it came in, and
+        since when that is known. Only where track records are asked for.
     accounts
         `account_id`, `valid_from` (null: always), then the attributes `a0`, `a1`, …
 
@@ -156,6 +175,8 @@ class Tables:
         Outcomes are known in the half-open interval between them, UTC; both null for a flat file.
     data_until
         The latest time in any table; null for a flat file.
+    record_horizon
+        The horizon of `matured` in seconds; null where no track record is asked for.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -167,6 +188,7 @@ class Tables:
     counts: Mapping[str, TableCount]
     data_hash: str
     data_until: datetime | None = None
+    record_horizon: int | None = None
 
 
 def reject_share(counts: Mapping[str, TableCount]) -> float:

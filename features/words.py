@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from project.duration import format_duration
 
-__all__ = ["describe_window_en", "describe_window_ru", "slug"]
+__all__ = ["describe_window_en", "describe_window_ru", "slug", "unique_names"]
 
 _UNITS_EN = {"d": "day", "h": "hour", "m": "minute", "s": "second"}
 _UNITS_RU = {
@@ -56,3 +57,21 @@ def slug(text: str) -> str:
     """
     kept = "".join(letter if letter.isalnum() else " " for letter in text.lower())
     return "_".join(kept.split()) or "column"
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """Add _2, _3, … to names that stand there already, skipping any that another one has by itself.
+
+    >>> unique_names(["a", "a", "a_2"])
+    ['a', 'a_3', 'a_2']
+    """
+    taken: set[str] = set()
+    unique = []
+    for name in names:
+        candidate, number = name, 1
+        while candidate in taken or (number > 1 and candidate in names):
+            number += 1
+            candidate = f"{name}_{number}"
+        taken.add(candidate)
+        unique.append(candidate)
+    return unique

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal, get_args
@@ -14,7 +15,7 @@ from project.errors import SettingsError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BANDS", "Band", "BandPolicy", "Rule"]
+__all__ = ["BANDS", "Band", "BandPolicy", "Rule", "matches"]
 
 Band = Literal["SQL", "MQL", "nurture", "disqualified"]
 BANDS: tuple[Band, ...] = get_args(Band)
@@ -22,12 +23,18 @@ BANDS: tuple[Band, ...] = get_args(Band)
 
 @dataclass(frozen=True)
 class Rule:
-    """A lead whose `column` holds one of `equals` goes to `band`, whatever its probability."""
+    """A lead whose `column` fits goes to `band`, whatever its probability.
+
+    It fits if the cell is one of `equals`, contains one of `contains`, or if the regular expression `matches` is found
+    in it.
+    """
 
     name: str
     column: str
     equals: tuple[str, ...]
     band: Band
+    contains: tuple[str, ...] = ()
+    matches: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class BandPolicy:
         return np.select([probability >= self.sql, probability >= self.mql], ["SQL", "MQL"], default="nurture")
 
     def assign_with_rules(
-        self, probability: NDArray[np.float64], attributes: pd.DataFrame
+        self, probability: NDArray[np.float64], attributes: pd.DataFrame, *, set_apart: Sequence[object] = ()
     ) -> tuple[list[str], list[str]]:
         """Return each lead's band and, in words, what decided it: the rule's name or the thresholds.
 
@@ -65,12 +72,17 @@ class BandPolicy:
         ----------
         attributes
             One row a probability, with the columns that the rules name. The first rule that fits decides.
+        set_apart
+            Why a lead is set apart, a text or missing, one a row; it comes before every rule. Empty: none is.
         """
         bands = self.assign(probability).tolist()
         why = [self._say_threshold(band) for band in bands]
         for rule in reversed(self.rules):
             for row in np.flatnonzero(matches(rule, attributes)):
                 bands[row], why[row] = rule.band, rule.name
+        for place, flag in enumerate(set_apart):
+            if isinstance(flag, str) and flag:
+                bands[place], why[place] = "disqualified", flag
         return bands, why
 
     def expected_value(self, probability: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -86,18 +98,41 @@ class BandPolicy:
 
     def to_json(self) -> dict[str, object]:
         """Return the readable form that the manifest stores."""
-        return {**asdict(self), "rules": [{**asdict(rule), "equals": list(rule.equals)} for rule in self.rules]}
+        return {**asdict(self), "rules": [_write_rule(rule) for rule in self.rules]}
 
     @staticmethod
     def from_json(content: Mapping[str, object]) -> BandPolicy:
         """Read what `to_json` wrote."""
         entries: Sequence[Mapping[str, object]] = content["rules"]  # type: ignore[assignment]
-        rules = tuple(Rule(**{**entry, "equals": tuple(entry["equals"])}) for entry in entries)  # type: ignore[arg-type]
+        rules = tuple(_read_rule(entry) for entry in entries)
         return BandPolicy(**{**content, "rules": rules})  # type: ignore[arg-type]
 
 
+def _write_rule(rule: Rule) -> dict[str, object]:
+    """Write what a rule says; what it leaves open is left out, as in models older than `contains` and `matches`."""
+    content: dict[str, object] = {**asdict(rule), "equals": list(rule.equals), "contains": list(rule.contains)}
+    return {key: value for key, value in content.items() if key not in {"contains", "matches"} or value}
+
+
+def _read_rule(entry: Mapping[str, object]) -> Rule:
+    lists: dict[str, object] = {key: tuple(entry.get(key, ())) for key in ("equals", "contains")}  # type: ignore[arg-type]
+    return Rule(**{**entry, **lists})  # type: ignore[arg-type]
+
+
 def matches(rule: Rule, attributes: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return which rows a rule fits; letter case and outer blanks do not matter."""
+    """Return which rows a rule fits; letter case and outer blanks do not matter, and a missing cell fits nothing."""
     wanted = {value.strip().casefold() for value in rule.equals}
-    texts = attributes[rule.column].astype("object").map(lambda cell: str(cell).strip().casefold())
-    return np.asarray(texts.isin(wanted) & attributes[rule.column].notna(), dtype=np.bool_)
+    parts = [part.casefold() for part in rule.contains]
+    pattern = re.compile(rule.matches, re.IGNORECASE) if rule.matches is not None else None
+
+    def fits(cell: object) -> bool:
+        text = str(cell).strip()
+        small = text.casefold()
+        found = pattern is not None and pattern.search(text) is not None
+        return found or small in wanted or any(part in small for part in parts)
+
+    cells = attributes[rule.column]
+    known = cells.notna().to_numpy(dtype=np.bool_)
+    found = np.zeros(len(cells), dtype=np.bool_)
+    found[known] = [fits(cell) for cell in cells.to_numpy(dtype=object)[known]]
+    return found

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import os
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
+from project.environment import named_variables
 from project.errors import SettingsError, StorageError
 from project.settings import (
     CapacitySettings,
@@ -40,10 +43,15 @@ FILE_NAME = "leads.toml"
 
 @dataclass(frozen=True)
 class Project:
-    """A folder with `leads.toml`; everything written goes under `state`."""
+    """A folder with `leads.toml`; everything written goes under `state`.
+
+    `environment` holds the variables that the sources' `url` name, as far as they are set. The settings keep the names,
+    so that no value gets into their hash, a message or a saved model.
+    """
 
     folder: Path
     settings: Settings
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def state(self) -> Path:
@@ -62,8 +70,15 @@ def find_project(folder: Path) -> Project:
     start = folder.resolve()
     for candidate in (start, *start.parents):
         if (candidate / FILE_NAME).is_file():
-            return Project(candidate, read_settings(candidate / FILE_NAME))
+            settings = read_settings(candidate / FILE_NAME)
+            return Project(candidate, settings, _look_up(settings))
     raise SettingsError(f"{folder}: no {FILE_NAME} here or above. Make one: leads init {folder} --leads FILE")
+
+
+def _look_up(settings: Settings) -> dict[str, str]:
+    sources = (settings.leads, settings.events, settings.stages, settings.accounts, settings.touches)
+    named = {name for source in sources if source is not None for name in named_variables(source.url or "")}
+    return {name: os.environ[name] for name in sorted(named) if name in os.environ}
 
 
 def read_settings(path: Path) -> Settings:

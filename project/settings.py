@@ -60,6 +60,9 @@ class ProjectSettings(Section):
 class OutcomeSettings(Section):
     """`[outcome]`: what counts as converted, within which horizon, and since when outcomes were recorded at all.
 
+    Where a CRM keeps one closing date beside a status that tells won from lost, `column` is the status and `closed_at`
+    the date; it counts for leads whose status is one of `won` or `lost` only, for open leads it is a plan.
+
     `reasons` tells what a reason of rejection says of the lead: `lost` (it did not buy), `unknown` (it could still
     have: unreachable, bad timing, a duplicate) or `junk` (spam, a test: nothing is learnt from it). `reason` is the
     column of the leads table that holds it, where the stages have none.
@@ -71,6 +74,7 @@ class OutcomeSettings(Section):
     lost: tuple[str, ...] = ()
     won_at: str | None = None
     lost_at: str | None = None
+    closed_at: str | None = None
     reason: str | None = None
     reasons: dict[str, ReasonMeaning] = Field(default_factory=dict)
     observed_from: datetime | None = None
@@ -80,6 +84,8 @@ class OutcomeSettings(Section):
     def _horizon_has_length(self) -> OutcomeSettings:
         if self.horizon <= timedelta(0):
             raise ValueError("horizon must be longer than nothing")
+        if self.closed_at is not None and self.column is None:
+            raise ValueError("closed_at needs column: the status that tells whether the lead was won or lost then")
         return self
 
 
@@ -223,7 +229,8 @@ class Settings(Section):
     @property
     def dated(self) -> bool:
         """Whether leads and outcomes have dates, so that time can be respected."""
-        return self.leads.created_at is not None and (self.stages is not None or self.outcome.won_at is not None)
+        origins = (self.stages, self.outcome.won_at, self.outcome.closed_at)
+        return self.leads.created_at is not None and any(origin is not None for origin in origins)
 
     @property
     def hash(self) -> str:

@@ -110,7 +110,7 @@ class EventsSettings(SourceSettings):
     """`[events]`: dated behaviour.
 
     Rows that share an `id` are versions of one event: as of a moment the latest one recorded by then counts. An event
-    whose `url` fits a pattern of `url_groups` counts for that group as well as for its kind. A visit ends after
+    on a `page` that fits a pattern of `page_groups` counts for that group as well as for its kind. A visit ends after
     `session_gap` without an event.
     """
 
@@ -120,8 +120,8 @@ class EventsSettings(SourceSettings):
     value: str | None = None
     recorded_at: str | None = None
     id: str | None = None
-    url: str | None = None
-    url_groups: dict[str, tuple[str, ...]] = {}
+    page: str | None = None
+    page_groups: dict[str, tuple[str, ...]] = {}
     groups: dict[str, tuple[str, ...]] = {}
     labels: dict[str, Label] = {}
     ignore: tuple[str, ...] = ()
@@ -135,8 +135,8 @@ class EventsSettings(SourceSettings):
             raise ValueError("windows must be longer than nothing")
         if self.session_gap <= timedelta(0):
             raise ValueError("session_gap must be longer than nothing")
-        if self.url_groups and self.url is None:
-            raise ValueError("url_groups need url: the column that holds the address of the page")
+        if self.page_groups and self.page is None:
+            raise ValueError("page_groups need page: the column that holds the address of the page")
         return self
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from serving.explain import Explanation
     from serving.score import Scored
 
-__all__ = ["app", "show_ranked"]
+__all__ = ["AsOfOption", "LanguageOption", "ModelOption", "app", "read_moment", "show_ranked"]
 
 app = typer.Typer()
 
@@ -63,8 +63,8 @@ def score(
     scored = score_open_leads(
         found,
         model_name=model,
-        as_of=_read_moment(as_of, "--as-of"),
-        scored_at=_read_moment(scored_at, "--scored-at") or datetime.now(UTC).replace(tzinfo=None),
+        as_of=read_moment(as_of, "--as-of"),
+        scored_at=read_moment(scored_at, "--scored-at") or datetime.now(UTC).replace(tzinfo=None),
         language=spoken,
         closed_too=closed_too,
         progress=terminal.step,
@@ -101,7 +101,7 @@ def _with_leads(project: Project, leads: Path | None) -> Project:
     return replace(project, settings=project.settings.model_copy(update={"leads": other}))
 
 
-def _read_moment(text: str | None, option: str) -> datetime | None:
+def read_moment(text: str | None, option: str) -> datetime | None:
     """Read an ISO time; without a zone it is UTC. The answer is UTC without a zone, as the tables keep it."""
     from project.errors import SettingsError
 
@@ -186,7 +186,7 @@ def explain(
         found,
         lead_id,
         model_name=model,
-        as_of=_read_moment(as_of, "--as-of"),
+        as_of=read_moment(as_of, "--as-of"),
         not_after=datetime.now(UTC).replace(tzinfo=None),
         language=spoken,
     )

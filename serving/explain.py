@@ -69,7 +69,9 @@ def explain_lead(
     log_odds = model.log_odds(frame)
     probability = model.calibrator.probability(log_odds)
     rules = sorted({rule.column for rule in model.policy.rules})
-    bands, why = model.policy.assign_with_rules(probability, read_lead_columns(tables, [lead_id], rules))
+    bands, why = model.policy.assign_with_rules(
+        probability, read_lead_columns(tables, [lead_id], rules), set_apart=snapshots["flag"].to_list()
+    )
     every = len(model.columns)
     ((arguments_for, against),) = find_reasons(
         contributions, frame, model.columns, language=language, most_for=every, most_against=every

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from models.bands import BANDS
 from models.lead_model import LeadModel
 from models.reasons import Language, reason_columns
 from models.registry import find_model
-from project.duration import parse_duration
+from project.duration import format_duration, parse_duration
 from project.errors import SchemaError, SettingsError, name_some
 
 if TYPE_CHECKING:
@@ -31,9 +31,11 @@ if TYPE_CHECKING:
 __all__ = [
     "COLUMNS",
     "Scored",
+    "check_known",
     "check_out",
     "check_sources",
     "load_named_model",
+    "score_frame",
     "score_open_leads",
     "score_snapshots",
     "write_scores",
@@ -133,20 +135,55 @@ def check_sources(tables: Tables, model: LeadModel, catalogue: Catalogue) -> Non
     SchemaError
         No events, accounts or dates where the model has features of them, or events of none of the known kinds.
     """
+    kinds = {str(kind) for (kind,) in tables.connection.execute("SELECT DISTINCT kind FROM events").fetchall()}
+    check_known(
+        model,
+        catalogue,
+        dated=tables.dated,
+        record_horizon=tables.record_horizon,
+        sources=tables.counts,
+        kinds=kinds,
+    )
+
+
+def check_known(
+    model: LeadModel,
+    catalogue: Catalogue,
+    *,
+    dated: bool,
+    record_horizon: int | None,
+    sources: Collection[str],
+    kinds: Collection[str],
+) -> None:
+    """Do what `check_sources` does, from the names of the sources and of the kinds of events that were found."""
     origins = {feature.origin for feature in catalogue.features}
-    if bool(model.manifest["dated"]) != tables.dated:
+    if bool(model.manifest["dated"]) != dated:
         raise SchemaError("The model was trained with dates and these tables have none, or the other way round.")
+    _check_track_records(record_horizon, catalogue)
     for origin, table in (("behaviour", "events"), ("account", "accounts")):
-        if origin in origins and table not in tables.counts:
+        if origin in origins and table not in sources:
             raise SchemaError(f"The model reads [{table}], which leads.toml no longer declares. Declare it again.")
     if "behaviour" in origins:
-        kinds = {kind for subject in catalogue.subjects for kind in subject.kinds}
-        found = {str(kind) for (kind,) in tables.connection.execute("SELECT DISTINCT kind FROM events").fetchall()}
-        if found and not found & kinds:
+        known = {kind for subject in catalogue.subjects for kind in subject.kinds}
+        if kinds and not known & set(kinds):
             raise SchemaError(
-                f"None of the events is of a kind the model knows ({name_some(sorted(kinds))}); found "
-                f"{name_some(sorted(found))}. Were they renamed?"
+                f"None of the events is of a kind the model knows ({name_some(sorted(known))}); found "
+                f"{name_some(sorted(kinds))}. Were they renamed?"
             )
+
+
+def _check_track_records(horizon: int | None, catalogue: Catalogue) -> None:
+    """Refuse track records over another horizon than the model learnt them with, or none at all."""
+    asked = {feature.window for feature in catalogue.features if feature.origin == "track_record"}
+    if asked and horizon not in asked:
+        raise SchemaError(
+            f"The model reads how earlier leads did within {_days(max(filter(None, asked)))}, leads.toml now asks for "
+            f"{_days(horizon)}. Set outcome.horizon and features.track_record back, or train a new model."
+        )
+
+
+def _days(seconds: int | None) -> str:
+    return "nothing" if seconds is None else format_duration(timedelta(seconds=seconds))
 
 
 def score_snapshots(
@@ -162,10 +199,29 @@ def score_snapshots(
     frame = build_features(snapshots, tables, catalogue)
     rules = sorted({rule.column for rule in model.policy.rules})
     attributes = read_lead_columns(tables, snapshots["lead_id"].to_list(), rules)
+    return _best_first(score_frame(frame, snapshots, attributes, model, scored_at=scored_at, language=language))
+
+
+def score_frame(
+    frame: pd.DataFrame,
+    snapshots: pd.DataFrame,
+    attributes: pd.DataFrame,
+    model: LeadModel,
+    *,
+    scored_at: datetime,
+    language: Language,
+) -> pd.DataFrame:
+    """Score a feature frame row by row, in the order given.
+
+    Parameters
+    ----------
+    snapshots, attributes
+        One row a row of the frame: `lead_id`, `as_of`, `created_at`, `flag`; the columns that the model's rules read.
+    """
     log_odds = model.log_odds(frame)
     probability = model.calibrator.probability(log_odds)
-    bands, why = model.policy.assign_with_rules(probability, attributes)
-    scored = pd.DataFrame(
+    bands, why = model.policy.assign_with_rules(probability, attributes, set_apart=snapshots["flag"].to_list())
+    return pd.DataFrame(
         {
             "lead_id": snapshots["lead_id"].to_list(),
             "as_of": [_iso(moment) for moment in snapshots["as_of"]],
@@ -181,7 +237,6 @@ def score_snapshots(
         },
         columns=list(COLUMNS),
     )
-    return _best_first(scored)
 
 
 def _iso(moment: object) -> str:

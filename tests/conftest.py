@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from private_postgres import Server, find_binaries, serve_postgres
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 # as the front door does: idle OpenMP threads must not spin on shared cores
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -54,3 +61,30 @@ def real_data() -> Path:
     if not REAL_DATA.is_dir():
         pytest.skip(f"no real histories in {REAL_DATA}; set LEADS_REAL_DATA")
     return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """One Spark for all tests. Without Java they are skipped, visibly, unless LEADS_NEED_SPARK says they must run."""
+    if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
+        if os.environ.get("LEADS_NEED_SPARK"):
+            pytest.fail("Spark needs Java 17, and there is none here")
+        pytest.skip("Spark needs Java 17, and there is none here")
+    from features.spark import start_session
+
+    session = start_session("local[2]", name="tests", settings={"spark.sql.shuffle.partitions": "2"})
+    yield session
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Spark leaves its own sockets to the collector
+        session.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A private PostgreSQL server. Without its programs the test is skipped, or fails if LEADS_NEED_POSTGRES is set."""
+    binaries = find_binaries()
+    if binaries is None:
+        missing = "no PostgreSQL server here (initdb and postgres); on Debian install postgresql"
+        pytest.fail(missing) if os.environ.get("LEADS_NEED_POSTGRES") else pytest.skip(missing)
+    with serve_postgres(binaries) as server:
+        yield server

@@ -23,6 +23,7 @@ MAY_IMPORT = {
 }
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 ONLY_IN = {
+    "pyspark": {"features/spark.py", "serving/spark.py"},
     "mlflow": {"training/tracking.py", "serving/mlflow_model.py"},
     "shap": {"training/figures.py"},
     "matplotlib": {"training/figures.py", "training/svg.py"},

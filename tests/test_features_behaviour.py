@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from features.catalogue import Catalogue, Feature, Statistic, Subject, build_catalogue
+from features.catalogue import Catalogue, Feature, Statistic, Subject
 from features.engine import build_features, read_lead_columns
+from features.listing import build_catalogue
 from features.tables import Tables
 from project.errors import SchemaError
 from project.folder import find_project
@@ -28,7 +29,8 @@ GROUPS = {"pair": ("звонок ё", "mail"), "trio": ("💥 boom", "a_b; --", 
 NAMES = (*(f"k{place}" for place in range(len(KINDS))), *GROUPS, "any_event")
 MEMBERS = {**{f"k{place}": (kind,) for place, kind in enumerate(KINDS)}, **GROUPS, "any_event": KINDS}
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-COUNTS = ("count", "day_count")
+COUNTS = ("count", "day_count", "session_count")
+GAP = timedelta(minutes=30)
 SEEDS = range(36)
 
 TOML = """
@@ -108,6 +110,11 @@ def everything() -> Catalogue:
             for subject in NAMES
             for statistic in ever
         ),
+        *(
+            hand_made("session_count", "any_event", seconds, f"any_event|session_count|{window}")
+            for window, seconds in WINDOWS.items()
+        ),
+        *(hand_made("span", subject, None, f"{subject}|span|ever") for subject in NAMES),
         Feature("age", "number", "clock", "lead", "age", None, "", "", ""),
         Feature("hour", "number", "clock", "lead", "hour", None, "", "", ""),
         Feature("weekday", "category", "clock", "lead", "weekday", None, "", "", ""),
@@ -147,11 +154,23 @@ def expected(
         case "trend":
             late = [event for event in inside if event.at >= as_of - length / 4]
             return 4 * len(late) / len(inside) if inside else math.nan
+        case "session_count":
+            return float(sum(event.at >= as_of - length for event in openers(ours)))
+        case "span":
+            moments = [event.at for event in ours]
+            return whole_days(max(moments) - min(moments)) if ours else math.nan
         case "since_last":
             return whole_days(as_of - max(event.at for event in ours)) if ours else math.nan
         case "since_first":
             return whole_days(as_of - min(event.at for event in ours)) if ours else math.nan
     raise AssertionError(statistic)
+
+
+def openers(events: Sequence[Event]) -> list[Event]:
+    """Return the first event of each session: nothing that is known lies less than half an hour before it."""
+    instants = sorted({event.at for event in events})
+    first = [at for at, before in zip(instants, [datetime(1900, 1, 1), *instants], strict=False) if at - before >= GAP]
+    return [next(event for event in events if event.at == at) for at in first]
 
 
 def whole_days(length: timedelta) -> float:
@@ -209,6 +228,8 @@ def random_event(chance: random.Random, lead: str, as_of: datetime) -> Event:
             (as_of - edge).replace(hour=0, minute=0, second=0, microsecond=0),
             as_of - days(chance.expovariate(0.1)),
             as_of - timedelta(seconds=chance.randrange(90_000)),
+            as_of - timedelta(hours=1) - chance.randrange(4) * GAP,
+            as_of - timedelta(hours=1) - GAP + TICK,
             as_of + days(chance.uniform(0, 5)),
         ]
     )

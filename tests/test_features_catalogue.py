@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from features.catalogue import Catalogue, build_catalogue
+from features.catalogue import Catalogue
 from features.engine import build_features
 from features.ingest import read_tables
+from features.listing import build_catalogue
 from features.tables import Tables
 from features.words import describe_window_en, describe_window_ru, slug
 from project.duration import parse_duration
@@ -61,8 +62,8 @@ def test_the_catalogue_lists_columns_clock_and_behaviour(tmp_path: Path) -> None
     _, catalogue = world(tmp_path, "visit, visit, pay,5.5")
     wanted = """
         pages_seen source age_days created_hour created_weekday
-        any_event_count_6h any_event_count_7d any_event_count_30d any_event_day_count_7d any_event_trend_7d
-        days_since_last_any_event days_since_first_any_event
+        any_event_count_6h any_event_count_7d any_event_count_30d any_event_day_count_7d any_event_session_count_7d
+        any_event_trend_7d days_since_last_any_event days_since_first_any_event days_span_any_event
         visit_count_6h visit_count_7d visit_count_30d visit_day_count_7d visit_trend_7d visit_share_30d
         days_since_last_visit days_since_first_visit
         pay_count_6h pay_count_7d pay_count_30d pay_day_count_7d pay_trend_7d pay_share_30d pay_sum_7d

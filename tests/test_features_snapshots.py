@@ -39,13 +39,15 @@ def test_an_open_lead_is_asked_about_at_every_age_in_order(tmp_path: Path) -> No
         "a 2024-03-01 06:00:00.500000",
         "a 2024-03-04 00:00:00.500000",
     ]
-    assert list(frame.columns) == ["lead_id", "as_of", "created_at", "account_id", "position"]
+    assert list(frame.columns) == ["lead_id", "as_of", "created_at", "account_id", "group_id", "position", "flag"]
     assert {name: str(kind) for name, kind in frame.dtypes.items()} == {
         "lead_id": "str",
         "as_of": "datetime64[us]",
         "created_at": "datetime64[us]",
         "account_id": "str",
+        "group_id": "str",
         "position": "int64",
+        "flag": "str",
     }
     assert frame["position"].tolist() == [1, 1, 1, 2, 2, 2]
     assert frame["account_id"].nunique() == 2

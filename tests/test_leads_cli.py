@@ -96,9 +96,48 @@ def test_rules_come_first_and_are_named(demo: Path, tmp_path: Path) -> None:
     scored = pd.read_csv(out, dtype={"lead_id": "str"}).set_index("lead_id")
     leads = pd.read_csv(demo / "data" / "leads.csv", dtype="str").set_index("lead_id").loc[scored.index]
     spam, customer = leads["spam_check"] == "failed", leads["present_customer"] == "yes"
-    assert set(scored.loc[spam | customer, "band"]) == {"disqualified"}
-    assert set(scored.loc[spam, "band_rule"]) == {"failed the spam check"}
-    assert "disqualified" not in set(scored.loc[~(spam | customer), "band"])
+    copies = scored["band_rule"].str.startswith("duplicate of L")
+    assert copies.any()
+    assert set(scored.loc[spam | customer | copies, "band"]) == {"disqualified"}
+    assert set(scored.loc[spam & ~copies, "band_rule"]) == {"failed the spam check"}
+    assert "disqualified" not in set(scored.loc[~(spam | customer | copies), "band"])
+
+
+def test_a_duplicate_is_set_apart_although_the_model_gives_it_a_probability(demo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "scored.csv"
+    run_leads("score", "-p", demo, "-o", out, *FIXED)
+    scored = pd.read_csv(out, dtype={"lead_id": "str"})
+    copies = scored.loc[scored["band_rule"].str.startswith("duplicate of L")]
+    assert copies["probability"].between(0, 1, inclusive="neither").all()
+    lead = copies["lead_id"].iloc[0]
+    explained = run_leads("explain", lead, "-p", demo, "--json").answer
+    assert (explained["band"], explained["band_rule"]) == ("disqualified", copies["band_rule"].iloc[0])
+
+
+def test_the_hygiene_report_counts_and_names_leads_but_nobody(demo: Path) -> None:
+    found = {entry["what"]: entry for entry in run_leads("check", "-p", demo, "--json").answer["hygiene"]}
+    assert set(found) == {
+        "duplicate: same e-mail",
+        "rule: failed the spam check",
+        "rule: present customer",
+        "lost for a reason that tells nothing: no negative",
+        "lost as junk: nothing is learnt from it",
+    }
+    assert found["duplicate: same e-mail"]["leads"] == 60  # 2 % of 3,000
+    assert all(1 <= len(entry["examples"]) <= 3 for entry in found.values())
+    report = (demo / "state" / "reports" / "hygiene.csv").read_text("utf-8")
+    assert report.splitlines()[0] == "lead_id,flag,evidence"
+    assert report.count("duplicate of L") == 60
+    assert "@" not in report
+    assert "+7" not in report
+
+
+def test_no_address_phone_or_name_of_a_lead_is_kept_with_the_model(demo: Path) -> None:
+    leads = pd.read_csv(demo / "data" / "leads.csv", dtype="str")
+    words = {*leads["email"], *leads["phone"], *leads["contact_name"]}
+    for file in (demo / "state" / "models").rglob("*"):
+        text = file.read_text("utf-8") if file.is_file() else ""
+        assert not [word for word in words if word in text], file.name
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
@@ -328,6 +367,7 @@ def test_the_demo_does_not_overwrite_a_project(tmp_path: Path) -> None:
 def test_people_in_a_category_are_refused_with_code_4_and_never_named(own_demo: Path) -> None:
     settings = own_demo / "leads.toml"
     text = settings.read_text("utf-8").replace('email = "identifies a person"\n', "")
+    text = text.replace('email = "email"\n', "")  # not declared as identity either
     settings.write_text(text.replace("[leads.columns]\n", '[leads.columns]\nemail = "category"\n'), "utf-8")
     ran = run_leads("train", "-p", own_demo)
     assert ran.exit_code == 4

@@ -127,3 +127,39 @@ def test_without_a_value_of_a_win_there_is_no_expected_value(cost: float | None)
 
 def test_only_these_bands_exist() -> None:
     assert BANDS == ("SQL", "MQL", "nurture", "disqualified")
+
+
+@pytest.mark.parametrize(
+    ("rule", "fits"),
+    [
+        (Rule("r", "status", (), "disqualified", contains=("Student",)), ["a STUDENT of law", "students"]),
+        (Rule("r", "status", (), "disqualified", matches=r"^(intern|trainee)\b"), ["Intern", "trainee (summer)"]),
+        (Rule("r", "status", ("x",), "disqualified", ("студент",), r"\d{3}"), ["X", "Студентка", "room 101"]),
+    ],
+)
+def test_a_rule_may_ask_for_a_part_or_a_pattern(rule: Rule, fits: list[object]) -> None:
+    policy = BandPolicy(0.3, 0.1, rules=(rule,))
+    others: list[object] = ["an intern 12", "stud", None, float("nan"), ""]
+    bands, why = assign_all(policy, [0.5] * (len(fits) + len(others)), [*fits, *others])
+    assert bands == ["disqualified"] * len(fits) + ["SQL"] * len(others)
+    assert why[0] == "r"
+    assert BandPolicy.from_json(json.loads(json.dumps(policy.to_json()))) == policy
+
+
+def test_a_lead_set_apart_comes_before_every_rule() -> None:
+    attributes = pd.DataFrame({"status": ["call me", "call me", "new"]})
+    bands, why = POLICY.assign_with_rules(
+        np.array([0.9, 0.9, 0.9]), attributes, set_apart=["duplicate of 7", float("nan"), None]
+    )
+    assert bands == ["disqualified", "SQL", "SQL"]
+    assert why == ["duplicate of 7", "asked for a call", "probability >= 0.3"]
+
+
+def test_rules_of_older_models_are_read_and_written_as_they_were() -> None:
+    rules = [
+        {"name": "present customer", "column": "status", "equals": ["Customer", "partner"], "band": "disqualified"},
+        {"name": "asked for a call", "column": "status", "equals": ["call me", "partner"], "band": "SQL"},
+    ]
+    written = POLICY.to_json()
+    assert written["rules"] == rules
+    assert BandPolicy.from_json(written) == POLICY

@@ -187,7 +187,7 @@ def test_noise_does_not_spread_the_probabilities_of_trees() -> None:
 
 def snapshots_of(converted: np.ndarray) -> pd.DataFrame:
     names = [f"lead-{row}" for row in range(len(converted))]
-    return pd.DataFrame({"lead_id": names, "account_id": names, "converted": converted})
+    return pd.DataFrame({"lead_id": names, "group_id": names, "converted": converted})
 
 
 def test_contenders_are_base_rate_logistic_and_trees_in_this_order() -> None:

@@ -177,3 +177,79 @@ def test_in_a_flat_file_the_label_is_the_column(tmp_path: Path) -> None:
         "5": True,
     }
     assert (labelled.immature, labelled.immature_leads) == (0, 0)
+
+
+# the lead came in on 1 May at 12:00 and is asked about at once; its ten days end on 11 May at 12:00
+REASONS = """
+    reason      | at                          | label   | should
+    unreachable | 2024-05-01T12:00:00Z        | unknown | lost exactly at as_of for nothing known: no negative
+    unreachable | 2024-05-11T11:59:59.999999Z | unknown | nor one microsecond before the horizon ends
+    unreachable | 2024-05-11T12:00:00Z        | not     | exactly at the horizon the loss came too late to matter
+    no budget   | 2024-05-11T11:59:59.999999Z | not     | a real loss is a negative
+                | 2024-05-05T00:00:00Z        | not     | a loss without a reason is a real one
+    spam        | 2024-05-05T00:00:00Z        | junk    | spam trains nothing
+    spam        | 2024-06-05T00:00:00Z        | junk    | nor does spam that was found late
+"""
+REASON_ROWS = [[cell.strip() for cell in line.split("|")] for line in REASONS.strip().splitlines()[1:]]
+
+
+def reasoned(folder: Path, stages: str, *, reasons: str = "") -> Tables:
+    toml = WIDE.replace('stage = "stage"', 'stage = "stage"\nreason = "why"') + reasons
+    leads = lines("id,created\n1,2024-05-01T12:00:00Z\n2,2023-01-01T00:00:00Z")
+    text = lines(f"id,at,stage,why\n2,2023-01-02T00:00:00Z,won,\n{stages}")
+    return make_tables(folder, toml, {"leads.csv": leads, "stages.csv": text})
+
+
+@pytest.mark.parametrize(("reason", "at", "wanted", "should"), REASON_ROWS, ids=[row[-1] for row in REASON_ROWS])
+def test_a_reason_of_rejection_decides_what_a_loss_says(
+    tmp_path: Path, reason: str, at: str, wanted: str, should: str
+) -> None:
+    labelled = label(reasoned(tmp_path, f"1,{at},lost,{reason}"), timedelta(0))
+    assert labels(labelled) == ({("1", "05-01"): False} if wanted == "not" else {}), should
+    unknown, junk = int(wanted == "unknown"), int(wanted == "junk")
+    assert (labelled.unknown, labelled.unknown_leads) == (unknown, unknown)
+    assert (labelled.junk, labelled.junk_leads) == (junk, junk)
+    assert labelled.immature == 0
+
+
+def test_who_was_out_of_reach_and_bought_within_the_horizon_has_converted(tmp_path: Path) -> None:
+    tables = reasoned(tmp_path, "1,2024-05-03T00:00:00Z,lost,недозвон\n1,2024-05-08T00:00:00Z,won,")
+    assert labels(label(tables, timedelta(0))) == {("1", "05-01"): True}
+
+
+def test_who_was_out_of_reach_and_bought_after_the_horizon_is_not_known_either(tmp_path: Path) -> None:
+    tables = reasoned(tmp_path, "1,2024-05-03T00:00:00Z,lost,недозвон\n1,2024-06-08T00:00:00Z,won,")
+    labelled = label(tables, timedelta(0))
+    assert (labels(labelled), labelled.unknown) == ({}, 1)
+
+
+def test_the_user_says_what_a_reason_means(tmp_path: Path) -> None:
+    meaning = '[outcome.reasons]\n"Too small" = "junk"\nunreachable = "lost"\n'
+    tables = reasoned(tmp_path, "1,2024-05-03T00:00:00Z,lost,Unreachable", reasons=meaning)
+    assert labels(label(tables, timedelta(0))) == {("1", "05-01"): False}
+    tables = reasoned(tmp_path, "1,2024-05-03T00:00:00Z,lost,too small", reasons=meaning)
+    assert label(tables, timedelta(0)).junk == 1
+
+
+def test_the_first_loss_speaks(tmp_path: Path) -> None:
+    tables = reasoned(tmp_path, "1,2024-05-03T00:00:00Z,lost,no budget\n1,2024-05-05T00:00:00Z,lost,unreachable")
+    assert labels(label(tables, timedelta(0))) == {("1", "05-01"): False}
+
+
+@pytest.mark.parametrize("where", ["stages", "dates"])
+def test_the_reason_may_stand_with_the_lead(tmp_path: Path, where: str) -> None:
+    toml = WIDE if where == "stages" else WIDE.replace(WIDE[WIDE.index("[stages]") : WIDE.index("[outcome]")], "")
+    toml += 'reason = "why"\n' + ('lost_at = "lost"\nwon_at = "won"\n' if where == "dates" else "")
+    toml = toml if where == "stages" else toml.replace('won = ["won"]\nlost = ["lost"]\n', "")
+    leads = lines(
+        """id,created,lost,won,why
+        1,2024-05-01T12:00:00Z,2024-05-03T00:00:00Z,,Недозвон
+        2,2024-05-01T12:00:00Z,2024-05-03T00:00:00Z,,дорого
+        3,2024-05-01T12:00:00Z,,2024-05-03T00:00:00Z,Недозвон"""
+    )
+    stages = lines("id,at,stage\n1,2024-05-03,lost\n2,2024-05-03,lost\n3,2024-05-03,won")
+    project = '[project]\ntimezone = "UTC"\n'
+    tables = make_tables(tmp_path, project + toml, {"leads.csv": leads, "stages.csv": stages})
+    labelled = label(tables, timedelta(0))
+    assert labels(labelled) == {("2", "05-01"): False, ("3", "05-01"): True}
+    assert labelled.unknown == 1

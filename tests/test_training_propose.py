@@ -112,7 +112,7 @@ def test_a_cyrillic_export_with_semicolons_is_read(tmp_path: Path) -> None:
     stages = write(tmp_path / "этапы.csv", "ID лида;Этап;Дата изменения;Причина", *moves, encoding="cp1251")
     settings = settle(tmp_path, propose_project(tmp_path, leads=leads, stages=stages))
     found = settings.leads
-    assert (found.encoding, found.decimal, found.date_format) == ("cp1251", ",", "%d.%m.%Y %H:%M")
+    assert (found.encoding, found.decimal, found.date_format) == ("cp1251", ",", "dmy")
     assert (found.id, found.created_at, found.account) == ("ID лида", "Дата создания", "Компания")
     assert settings.leads.columns == {"Источник": "category", 'Бюджет "план"': "number"}
     assert settings.leads.forbidden == {"Город": "always empty"}

@@ -34,6 +34,7 @@ def invent(seed: int, *, leads: int = 240, span: int = 400, share_of_accounts: f
                 {
                     "lead_id": f"lead {position}",
                     "account_id": account,
+                    "group_id": account,
                     "created_at": created,
                     "as_of": created + days(age),
                     "position": position,
@@ -232,7 +233,7 @@ def test_one_lead_is_not_enough() -> None:
 
 def test_late_leads_of_accounts_seen_before_are_set_aside_and_the_warning_says_so() -> None:
     split = divide(invent(5, leads=600, share_of_accounts=0.4), horizon=5)
-    assert split.set_aside["an earlier lead of the account is in another period"] > 0
+    assert split.set_aside["an earlier lead of the account or person is in another period"] > 0
     assert any("accounts seen before" in warning for warning in split.warnings)
     lonely = divide(invent(5, leads=400, share_of_accounts=100.0), horizon=5)
     assert not any("accounts seen before" in warning for warning in lonely.warnings)

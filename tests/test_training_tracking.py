@@ -58,12 +58,16 @@ def test_a_run_holds_parameters_metrics_report_and_figures(demo: Path, mlflow_cl
 
 def test_nothing_in_the_store_names_a_lead_or_a_person(demo: Path) -> None:
     leads = pd.read_csv(demo / "data" / "leads.csv", dtype="str")
-    secrets = [
-        text.encode() for column in ("lead_id", "email", "phone") for text in leads[column].dropna().unique()[::50]
-    ]
+
+    def some(*columns: str) -> list[bytes]:
+        return [text.encode() for column in columns for text in leads[column].dropna().unique()[::50]]
+
+    people, ids = some("email", "phone", "contact_name"), some("lead_id")
     files = [path for path in (demo / "state").rglob("*") if path.is_file() and "predictions" not in path.parts]
     for path in files:
         content = path.read_bytes()
+        # the hygiene report is a list of leads for its owner; it is not logged anywhere
+        secrets = people if path.name == "hygiene.csv" else [*people, *ids]
         assert not [secret for secret in secrets if secret in content], path
 
 

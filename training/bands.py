@@ -25,7 +25,7 @@ _WEEK_SECONDS = 604_800
 
 def make_rules(settings: tuple[RuleSettings, ...]) -> tuple[Rule, ...]:
     """Turn the `[[rules]]` of leads.toml into the rules of a policy."""
-    return tuple(Rule(rule.name, rule.column, rule.equals, rule.band) for rule in settings)
+    return tuple(Rule(rule.name, rule.column, rule.equals, rule.band, rule.contains, rule.matches) for rule in settings)
 
 
 def choose_policy(

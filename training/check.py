@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from features.identity import identity_headers
 from features.ingest import read_tables
 from features.snapshots import build_training_snapshots
 from features.sources import open_source
-from project.errors import name_some
+from project.errors import NotEnoughDataError, name_some
+from training.bands import make_rules
 from training.evidence import rate_by_month
+from training.examples import build_examples
+from training.hygiene import SetApart, report_hygiene, say_left_out
 from training.labels import label_snapshots
+from training.leak_court import Trial, judge_project
 
 if TYPE_CHECKING:
     from features.tables import TableCount, Tables
     from project.folder import Project
 
-__all__ = ["Checked", "check_project"]
+__all__ = ["Checked", "check_leaks", "check_project"]
 
 
 @dataclass(frozen=True)
@@ -38,11 +43,15 @@ class Checked:
     immature_snapshots: int
     immature_leads: int
     months: list[dict[str, object]]
+    hygiene: tuple[SetApart, ...]
     notes: tuple[str, ...]
 
 
 def check_project(project: Project) -> Checked:
-    """Read and validate every table, ask and label every snapshot, and tell what was found."""
+    """Read and validate every table, ask and label every snapshot, and tell what was found.
+
+    Who is set apart, and why, goes into `state/reports/hygiene.csv`.
+    """
     tables = read_tables(project)
     labelled = label_snapshots(
         build_training_snapshots(tables, project.settings.snapshots.ages), tables, project.settings.outcome.horizon
@@ -57,15 +66,30 @@ def check_project(project: Project) -> Checked:
         labelled.immature,
         labelled.immature_leads,
         rate_by_month(labelled.snapshots),
-        tuple(_notes(project, tables)),
+        report_hygiene(project, tables, rules=make_rules(project.settings.rules)),
+        (*_notes(project, tables), *say_left_out(labelled, tables)),
     )
+
+
+def check_leaks(project: Project, *, progress: Callable[[str], None]) -> tuple[Trial, tuple[str, ...]]:
+    """Try every column and feature for leaks; too short a history for examples leaves the features out, and says so."""
+    progress("Reading the tables")
+    tables = read_tables(project)
+    notes: tuple[str, ...] = ()
+    examples = None
+    try:
+        progress("Building snapshots, labels and features as they were known then")
+        examples = build_examples(tables, project.settings, rules=make_rules(project.settings.rules))
+    except NotEnoughDataError as error:
+        notes = (f"Features were not tried: {error}",)
+    return judge_project(project, tables, examples, progress=progress), notes
 
 
 def _count_outcomes(tables: Tables) -> tuple[int, int, int]:
     if tables.dated:
         sql = (
-            "SELECT count(*), count(won_at), count(*) FILTER (WHERE lost_at IS NOT NULL AND won_at IS NULL) "
-            "FROM leads LEFT JOIN outcomes USING (lead_id)"
+            "SELECT count(*), count(won_at), count(*) FILTER (WHERE lost_at IS NOT NULL AND won_at IS NULL "
+            "AND NOT coalesce(starts_with(flag, 'duplicate'), false)) FROM leads LEFT JOIN outcomes USING (lead_id)"
         )
     else:
         sql = "SELECT count(*), count(*) FILTER (WHERE converted), count(*) FILTER (WHERE NOT converted) FROM leads"
@@ -93,10 +117,16 @@ def _notes(project: Project, tables: Tables) -> list[str]:
     )
     if early:
         notes.append(f"{early:,} leads have an outcome before they came in; nothing can be asked about them.")
+    undated = tables.counts["leads"].kept - _number(tables, "SELECT count(*) FROM leads")
+    if undated:
+        notes.append(
+            f"{undated:,} leads are won or lost, but {settings.outcome.closed_at!r} is empty: they are left out."
+        )
     header = open_source(settings.leads, [settings.leads.id], folder=project.folder).header
     used = {settings.leads.id, settings.leads.created_at, settings.leads.account, settings.leads.order}
     used |= {*settings.leads.columns, *settings.leads.forbidden, settings.outcome.column}
-    used |= {settings.outcome.won_at, settings.outcome.lost_at}
+    outcome = settings.outcome
+    used |= {outcome.won_at, outcome.lost_at, outcome.closed_at, outcome.reason, *identity_headers(settings).values()}
     idle = [name for name in header if name and name not in used]
     if idle:
         notes.append(f"Columns of the leads table that leads.toml does not mention: {name_some(idle)}.")

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from project.errors import QualityGateError
 from project.terminal import JsonOption, ProjectOption, Terminal, guarded
+from training.show import answer_checked, show_checked, show_training, show_trial
 
 if TYPE_CHECKING:
     from project.folder import Project
-    from training.pipeline import Trained
-    from training.record import Recorded
 
-__all__ = ["app", "show_training"]
+__all__ = ["app"]
 
 app = typer.Typer()
 
-_NAMES = {
-    "base_rate": "base rate",
-    "logistic": "logistic regression",
-    "lightgbm": "LightGBM",
-    "odoo_naive_bayes": "Odoo naive Bayes",
-}
+_CRM = "Whose export it is: amocrm, bitrix24, dynamics, hubspot, odoo, salesforce, or none; else it is recognised."
 
 
 @app.command(rich_help_panel="Prepare and train")
@@ -38,6 +33,7 @@ def init(
         Path | None, typer.Option("--stages", "--outcomes", help="Dated stage changes or outcomes of leads.")
     ] = None,
     accounts: Annotated[Path | None, typer.Option("--accounts", help="The companies behind the leads.")] = None,
+    crm: Annotated[str | None, typer.Option("--crm", help=_CRM)] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a leads.toml that is there.")] = False,
     json_: JsonOption = False,
 ) -> int | None:
@@ -55,7 +51,7 @@ def init(
     if path.exists() and not force:
         raise SettingsError(f"{path}: exists already. Edit it, or overwrite it with --force.")
     terminal.step("Looking at the files")
-    proposal = propose_project(folder.resolve(), leads=leads, events=events, stages=stages, accounts=accounts)
+    proposal = propose_project(folder.resolve(), leads=leads, events=events, stages=stages, accounts=accounts, crm=crm)
     with write_atomically(path) as temporary:
         temporary.write_text(proposal.text, encoding="utf-8")
     read_settings(path)
@@ -68,64 +64,60 @@ def init(
 
 @app.command(rich_help_panel="Prepare and train")
 @guarded
-def check(project: ProjectOption = Path(), json_: JsonOption = False) -> int | None:
+def check(
+    project: ProjectOption = Path(),
+    leaks: Annotated[
+        bool, typer.Option("--leaks", help="Try every column and feature: was it written after the outcome?")
+    ] = False,
+    json_: JsonOption = False,
+) -> int | None:
     """Read and validate everything without training.
 
-    Example: leads check --project crm
+    Example: leads check --project crm --leaks
     """
+    if leaks:
+        return _check_leaks(project, Terminal(json_))
     from features.tables import reject_share
     from project.folder import find_project
     from training.check import check_project
+    from training.hygiene import hygiene_file
 
     terminal = Terminal(json_)
     found = find_project(project)
     terminal.step("Reading the tables")
     checked = check_project(found)
-    terminal.table(
-        ["table", "rows", "kept", "set aside", "why"],
-        [
-            [name, f"{c.read:,}", f"{c.kept:,}", f"{c.rejected:,}", _say_reasons(c.reasons)]
-            for name, c in checked.counts.items()
-        ],
-    )
-    for count in checked.counts.values():
-        if count.rejects_file is not None:
-            terminal.say(f"Set aside with reasons: {count.rejects_file}")
-    terminal.say(f"{checked.leads:,} leads: {checked.converted:,} converted, {checked.lost:,} lost.")
-    terminal.say(
-        f"{checked.immature_leads:,} leads are too young to know ({checked.immature_snapshots:,} snapshots left out, "
-        f"{checked.mature_snapshots:,} used); they are not counted as lost."
-    )
-    if checked.months:
-        rows = [
-            [row["month"], f"{row['leads']:,}", f"{row['rate']:.1%}", f"{row['low']:.1%} – {row['high']:.1%}"]
-            for row in checked.months
-        ]
-        terminal.table(["came in", "leads", "converted", "95 % interval"], rows, title="Base rate over time")
-    for note in checked.notes:
-        terminal.warn(note)
+    show_checked(terminal, checked, listed=hygiene_file(found))
     share = reject_share(checked.counts)
     limit = found.settings.project.max_reject_share
-    terminal.answer(
-        {
-            "tables": {
-                name: {"read": c.read, "kept": c.kept, "rejected": c.rejected, "reasons": dict(c.reasons)}
-                for name, c in checked.counts.items()
-            },
-            "leads": checked.leads,
-            "converted": checked.converted,
-            "lost": checked.lost,
-            "immature": checked.immature_snapshots,
-            "immature_leads": checked.immature_leads,
-            "base_rate_over_time": checked.months,
-            "notes": list(checked.notes),
-        }
-    )
+    terminal.answer(answer_checked(checked))
     return _end_on_rejects(terminal, share, limit)
 
 
-def _say_reasons(reasons: Mapping[str, int]) -> str:
-    return "; ".join(f"{n:,} × {reason}" for reason, n in list(reasons.items())[:3])
+def _check_leaks(project: Path, terminal: Terminal) -> int:
+    from project.folder import find_project
+    from training.check import check_leaks
+    from training.leak_court import write_verdicts
+
+    found = find_project(project)
+    trial, notes = check_leaks(found, progress=terminal.step)
+    show_trial(terminal, trial)
+    path = found.state / "reports" / "leaks.csv"
+    write_verdicts(path, trial)
+    for note in [*notes, *trial.notes()]:
+        terminal.warn(note)
+    for one in trial.refused:
+        terminal.warn(f"{one.column!r} is declared and a leak: move it to forbidden, or allow it with a reason.")
+    terminal.say(f"Every verdict with its evidence: {path}")
+    terminal.answer(
+        {
+            "verdicts": [one.to_json() for one in trial.verdicts],
+            "bracket": [asdict(row) for row in trial.bracket],
+            "refused": [one.column for one in trial.refused],
+            "notes": list(notes),
+            "file": str(path),
+        }
+    )
+    return QualityGateError.exit_code if trial.refused else 0
 
 
 def _end_on_rejects(terminal: Terminal, share: float, limit: float) -> int:
@@ -159,45 +151,6 @@ def train(project: ProjectOption = Path(), json_: JsonOption = False) -> int | N
     show_training(terminal, trained, recorded)
     terminal.answer(answer_for_machines(trained, run_id=recorded.run_id))
     return _end_on_rejects(terminal, reject_share(trained.evidence.counts), found.settings.project.max_reject_share)
-
-
-def show_training(terminal: Terminal, trained: Trained, recorded: Recorded) -> None:
-    """Print the headline numbers beside the base rate and the rivals, and where everything is."""
-    evidence = trained.evidence
-    if evidence.split.kind != "time":
-        terminal.warn(evidence.split.warnings[0])
-    rows = []
-    for name, judged in evidence.judged.items():
-        numbers = judged.metrics
-        rows.append(
-            [
-                _NAMES[name] + (" (chosen)" if name == evidence.chosen else ""),
-                str(judged.log_loss),
-                f"{numbers.brier:.4f}",
-                f"{numbers.auc:.3f}",
-                f"{numbers.lift_at_10:.2f}",
-                "–" if numbers.calibration_slope != numbers.calibration_slope else f"{numbers.calibration_slope:.2f}",
-                str(judged.against_base) if name != "base_rate" else "–",
-            ]
-        )
-    test = evidence.split.periods["test"]
-    terminal.table(
-        ["", "log loss [95 %]", "Brier", "AUC", "lift at 10 %", "slope", "log loss minus base rate's"],
-        rows,
-        title=(
-            f"Test period: {test.snapshots:,} snapshots of {test.leads:,} leads, {test.converted_leads:,} of which "
-            "converted"
-        ),
-    )
-    terminal.say(evidence.headline)
-    if evidence.immature:
-        terminal.say(f"{evidence.immature_leads:,} leads are too young to know; they are not counted as lost.")
-    for warning in evidence.warnings:
-        terminal.warn(warning)
-    if recorded.trouble:
-        terminal.warn(f"{recorded.trouble}. The training itself is complete.")
-    terminal.say(f"Model   {trained.model.model_id} ({recorded.alias})  {trained.folder}")
-    terminal.say(f"Report  {recorded.report}")
 
 
 @app.command(rich_help_panel="Keep")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features.identity import FACT_LEVELS_RU
 from models.columns import ModelColumn
 from project.errors import QualityGateError
 
@@ -27,11 +28,20 @@ _WEEKDAYS_RU = dict(
         strict=True,
     )
 )
+_MONTHS_RU = dict(
+    zip(
+        ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+        ("янв.", "февр.", "март", "апр.", "май", "июнь", "июль", "авг.", "сент.", "окт.", "нояб.", "дек."),
+        strict=True,
+    )
+)
+_LEVELS_RU = {"weekday": _WEEKDAYS_RU, "month": _MONTHS_RU}
 _UNKNOWN = {
     "since_last": ("never", "ни разу"),
     "since_first": ("never", "ни разу"),
     "share": ("no activity", "нет активности"),
     "trend": ("no activity", "нет активности"),
+    "span": ("no activity", "нет активности"),
 }
 
 
@@ -109,5 +119,5 @@ def _learn_column(feature: Feature, values: pd.Series) -> ModelColumn:
         unknown_ru,
         frequent,
         rare,
-        _WEEKDAYS_RU if feature.statistic == "weekday" else {},
+        _LEVELS_RU.get(feature.statistic) or FACT_LEVELS_RU.get(feature.subject, {}),
     )

@@ -31,7 +31,7 @@ class Contender:
     Attributes
     ----------
     calibrate_loss
-        Log loss on the calibration period, each fifth of the accounts judged by a calibrator fitted on the others.
+        Log loss on the calibration period, each fifth of the groups judged by a calibrator fitted on the others.
     """
 
     name: str
@@ -52,7 +52,7 @@ def fit_contenders(
     Parameters
     ----------
     calibrate, matrix
-        Snapshots of the calibration period (`lead_id`, `account_id`, `converted`) and their encoded rows.
+        Snapshots of the calibration period (`lead_id`, `group_id`, `converted`) and their encoded rows.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def _calibrate(estimator: Estimator, calibrate: pd.DataFrame, matrix: NDArray[np
     log_odds = estimator.log_odds(matrix)
     converted = calibrate["converted"].to_numpy(dtype=np.bool_)
     leads = calibrate["lead_id"].to_numpy(dtype=object).astype(str)
-    _, account = np.unique(calibrate["account_id"].to_numpy(dtype=object).astype(str), return_inverse=True)
+    _, account = np.unique(calibrate["group_id"].to_numpy(dtype=object).astype(str), return_inverse=True)
     fold = account % _FOLDS
 
     def fit(rows: NDArray[np.bool_]) -> AffineCalibrator:

@@ -23,6 +23,11 @@ id = "lead_id"
 created_at = "created_at"
 account = "account_id"
 
+[leads.identity]
+email = "email"
+phone = "phone"
+name = "contact_name"
+
 [leads.columns]
 channel = "category"
 campaign = "category"
@@ -91,6 +96,19 @@ region = { en = "Region", ru = "Регион" }
 won = ["won"]
 lost = ["lost"]
 horizon = "60d"
+
+[outcome.reasons]
+no_budget = "lost"
+no_need = "lost"
+competitor = "lost"
+bad_timing = "unknown"
+unreachable = "unknown"
+duplicate = "unknown"
+spam = "junk"
+
+[features]
+track_record = ["channel", "campaign"]
+ideal_customer = { employees = { min = 50, max = 500 }, role = ["owner", "director"] }
 
 [snapshots]
 ages = ["0d", "1d", "3d", "7d", "14d", "30d"]

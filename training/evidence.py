@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from features.tables import TableCount
     from models.columns import ModelColumn
+    from training.leak_verdict import Verdict
     from training.split import Split
 
 __all__ = ["BandRow", "Evidence", "Judged", "judge", "rate_by_age", "rate_by_month"]
@@ -37,7 +38,7 @@ class Judged:
     Attributes
     ----------
     log_loss, brier
-        With 95 % intervals, bootstrapped over accounts.
+        With 95 % intervals, bootstrapped over groups (accounts, and who shares a phone or an address).
     against_base
         Its log loss minus the base rate's, paired; below zero it is better.
     against_chosen
@@ -83,6 +84,8 @@ class Evidence:
         `month` (text), `leads`, `rate`, `low`, `high`, of all mature first snapshots; empty without dates.
     by_age
         `age_days`, `n`, `base_rate`, `log_loss`, `log_loss_base`, `auc`, in the test period; empty without dates.
+    leaks
+        What the leak court found suspicious or a leak, used or not.
     """
 
     project: str
@@ -104,6 +107,7 @@ class Evidence:
     immature: int
     immature_leads: int
     warnings: Sequence[str]
+    leaks: Sequence[Verdict] = ()
 
     @property
     def headline(self) -> str:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from features.catalogue import Catalogue, build_catalogue
+from features.catalogue import Catalogue
 from features.engine import build_features, read_lead_columns
+from features.listing import build_catalogue
 from features.snapshots import build_training_snapshots
 from models.bands import Rule, matches
 from project.errors import NotEnoughDataError
 from training.columns import prune_catalogue, refuse_identity
+from training.hygiene import say_left_out
 from training.labels import label_snapshots
 from training.split import Split, split_examples
 
@@ -33,11 +35,12 @@ class Examples:
     Attributes
     ----------
     snapshots
-        Mature snapshots: `lead_id`, `as_of`, `created_at`, `account_id`, `position`, `converted`.
+        Mature snapshots: `lead_id`, `as_of`, `created_at`, `account_id`, `group_id`, `position`,
+        `converted`.
     frame
         Their features, same order, exactly the catalogue's columns.
     ruled_out
-        Snapshots of leads that a disqualifying rule takes out before any model sees them.
+        Snapshots of leads that a disqualifying rule takes out before any model sees them; flagged leads have none.
     """
 
     snapshots: pd.DataFrame
@@ -55,9 +58,9 @@ class Examples:
         return self.snapshots["converted"].to_numpy(dtype=np.bool_)
 
     @property
-    def accounts(self) -> NDArray[np.int64]:
-        """A number for each row's account, shape (rows,)."""
-        return np.unique(self.snapshots["account_id"].to_numpy(dtype=object).astype(str), return_inverse=True)[1]
+    def groups(self) -> NDArray[np.int64]:
+        """A number for each row's group (account, and whoever shares a phone or an address), shape (rows,)."""
+        return np.unique(self.snapshots["group_id"].to_numpy(dtype=object).astype(str), return_inverse=True)[1]
 
     def coverage(self, rows: NDArray[np.intp]) -> float:
         """Return the share of the leads that came in during a period which the split left in it.
@@ -94,6 +97,7 @@ def build_examples(tables: Tables, settings: Settings, *, rules: tuple[Rule, ...
         raise NotEnoughDataError(
             "No lead is old enough to know what became of it within outcome.horizon. Bring more history or shorten it."
         )
+    warnings += say_left_out(labelled, tables)
     split = split_examples(snapshots, horizon=settings.outcome.horizon, settings=settings.training, dated=tables.dated)
     catalogue = build_catalogue(tables, settings, until=split.periods["fit"].last)
     frame = build_features(snapshots, tables, catalogue)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import codecs
-import gzip
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from features.encoding import find_encoding
+from features.forms import ColumnToRead, Form, guess_form
 from features.ingest import connect
 from features.sources import open_source, read_header
+from features.spreadsheet import SPREADSHEETS, read_sheet_header
 from features.tables import quote
+from features.written import has_zone, moment_of, number_text
 from project.errors import SchemaError, StorageError, name_some
-from project.source_settings import SourceSettings
+from project.source_settings import CellSettings, SourceSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,17 +35,10 @@ __all__ = [
 ]
 
 NEARLY = 0.95
-_MOST_ROWS, _SAMPLE, _FEW_LEVELS, _OVERLAP = 300_000, 2_000, 200, 0.05
+_MOST_ROWS, _FEW_LEVELS, _OVERLAP = 300_000, 200, 0.05
 _PARQUET = {".parquet", ".pq"}
-_MISSING = ("Select", "N/A", "n/a", "NULL", "null", "-", "—", "не указано", "Не указано")
-_DATE_FORMATS = tuple(
-    f"{day}{time}"
-    for day in ("%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%y", "%m/%d/%y", "%d/%m/%y")
-    for time in ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-)
-_ZONE_AT_END = r":\d{2}.*(Z|z|[+-]\d{2}(:?\d{2})?|UTC)$"
-_COMMA_NUMBER = r"[-+]?\d[\d\s\u00a0\u202f]*(,\d+)?"
-_COMMA_DECIMALS = r".*,(\d{1,2}|\d{4,})"
+_MISSING = ("Select", "N/A", "n/a", "NULL", "null", "-", "—", "не указано", "Не указано", "не закрыта")
+_TIMELY_NAME = r"\b(creat\w*|clos\w*|updat\w*|changed|occurred|at|date|time|timestamp|дата|время|когда)\b"
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,8 @@ class ColumnProfile:
     """One column, counted over the rows that were read; an empty cell or a missing token is no value.
 
     Cells with a value are `filled`, of which `numbers` read as finite numbers, `times` as times, and `unzoned` as times
-    without a zone. `listed` are all levels by falling frequency if there are at most 200, else none.
+    without a zone. `listed` are all levels by falling frequency if there are at most 200, else none. The forms say how
+    its numbers and times are written.
     """
 
     header: str
@@ -62,6 +58,8 @@ class ColumnProfile:
     times: int
     unzoned: int
     listed: tuple[str, ...]
+    number_form: Form
+    time_form: Form
 
     @property
     def names_rows(self) -> bool:
@@ -114,9 +112,10 @@ def inspect_file(path: Path, *, folder: Path) -> InspectedFile:
     table, whole = _read_rows(source, usable, folder)
     if table.num_rows == 0:
         raise SchemaError(f"{path.name}: no rows under a header. Give a CSV or Parquet file with a header.")
-    cells, source = _clean(table, _guess_forms(table, source))
+    cells, source = _clean(table, source)
     unusable = tuple(dict.fromkeys(name for name in header if name not in usable))
-    return InspectedFile(path, source, table.num_rows, whole, _profile(cells, usable, source), unusable, cells)
+    columns = _profile(cells, usable)
+    return InspectedFile(path, _pin_forms(source, columns), table.num_rows, whole, columns, unusable, cells)
 
 
 def spell(header: str) -> str:
@@ -158,7 +157,8 @@ def read_column(file: InspectedFile, header: str, kind: Literal["text", "number"
     if kind == "text":
         texts: pd.Series = cells.to_pandas().astype("str")
         return texts
-    expression = (_number_of if kind == "number" else _time_of)("cell", file.source)
+    profile = file.columns[header]
+    expression = _number_of("cell", profile.number_form) if kind == "number" else _time_of("cell", profile.time_form)
     with connect() as connection:
         connection.register("texts", pa.table({"cell": cells}))
         values: pd.Series = connection.sql(f"SELECT {expression} AS value FROM texts").df()["value"]
@@ -176,26 +176,13 @@ def need_column(file: InspectedFile, header: str | None, what: str) -> str:
 def _describe_source(path: Path, folder: Path) -> SourceSettings:
     full, base = path.resolve(), folder.resolve()
     near = full.relative_to(base) if full.is_relative_to(base) else full
-    return SourceSettings(file=near.as_posix(), encoding="utf-8" if _is_utf8(path) else "cp1251")
-
-
-def _is_utf8(path: Path) -> bool:
-    if path.suffix.lower() in _PARQUET:
-        return True
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
-            while block := file.read(1 << 20):
-                decoder.decode(block)
-            decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read ({error.strerror or error}).") from error
-    return True
+    encoding = None if path.suffix.lower() in _PARQUET | SPREADSHEETS else find_encoding(path)
+    return SourceSettings(file=near.as_posix(), encoding=None if encoding == "utf-8" else encoding)
 
 
 def _read_header(path: Path, source: SourceSettings, folder: Path) -> list[str]:
+    if path.suffix.lower() in SPREADSHEETS:
+        return read_sheet_header(path)
     if path.suffix.lower() not in _PARQUET:
         return read_header(path, encoding=source.encoding or "utf-8")[0]
     import pyarrow as pa
@@ -220,38 +207,17 @@ def _read_rows(source: SourceSettings, headers: Sequence[str], folder: Path) -> 
     return table, rows <= _MOST_ROWS
 
 
-def _guess_forms(table: pa.Table, source: SourceSettings) -> SourceSettings:
-    columns = [[str(cell).strip() for cell in column.to_pylist() if cell] for column in table.slice(0, _SAMPLE).columns]
-    sample = [cells for cells in columns if cells]
-    forms = {"date_format": _guess_date_format(sample), "decimal": "," if _has_comma_decimals(sample) else "."}
-    return source.model_copy(update=forms)
-
-
-def _has_comma_decimals(sample: Sequence[Sequence[str]]) -> bool:
-    """Tell decimals from thousands: somewhere not exactly three digits follow a comma, and nowhere a decimal point."""
-    numbers = [cells for cells in sample if _share(cells, _COMMA_NUMBER) >= NEARLY]
-    decimals = any(_share(cells, _COMMA_DECIMALS) > 0 for cells in numbers)
-    return decimals and not any(_share(cells, r"[-+]?\d+\.\d+") >= NEARLY for cells in sample)
-
-
-def _share(cells: Sequence[str], pattern: str) -> float:
-    return sum(re.fullmatch(pattern, cell) is not None for cell in cells) / len(cells)
-
-
-def _guess_date_format(sample: Sequence[Sequence[str]]) -> str | None:
-    """Return the format in which most columns read as times; none where ISO forms do."""
-    if any(_share(cells, r"\d{4}[-/]\d\d[-/]\d\d.*") >= NEARLY for cells in sample):
-        return None
-    dated = [cells for cells in sample if _share(cells, r"\d{1,2}([./-])\d{1,2}\1\d{2,4}.*") >= NEARLY]
-    counts = ", ".join(f"count(try_strptime(cell, {quote(form)}))" for form in _DATE_FORMATS)
-    query = f"SELECT {counts} FROM (SELECT unnest(?::VARCHAR[]) AS cell)"
-    fits = dict.fromkeys(_DATE_FORMATS, 0)
-    with connect() as connection:
-        for cells in dated:
-            read = connection.execute(query, [list(cells)]).fetchall()[0]
-            fits = {form: fits[form] + (n >= NEARLY * len(cells)) for form, n in zip(fits, read, strict=True)}
-    best = max(fits, key=lambda form: fits[form])
-    return best if fits[best] else None
+def _pin_forms(source: SourceSettings, columns: Mapping[str, ColumnProfile]) -> SourceSettings:
+    """Write down the forms that a later file might not prove: once for the source, and where a column differs."""
+    times = {name: one.time_form.mark for name, one in columns.items() if one.timely and one.time_form.mark}
+    marks = {name: one.number_form.mark for name, one in columns.items() if one.numeric and one.number_form.mark}
+    order = max(sorted(set(times.values())), key=list(times.values()).count, default=None)
+    comma = "," in marks.values()
+    cells: dict[str, CellSettings] = {
+        name: CellSettings(date_format=mark) for name, mark in times.items() if mark != order
+    }
+    cells |= {name: CellSettings(decimal=".") for name, mark in marks.items() if comma and mark == "."}
+    return source.model_copy(update={"date_format": order, "decimal": "," if comma else None, "cells": cells})
 
 
 def _clean(table: pa.Table, source: SourceSettings) -> tuple[pa.Table, SourceSettings]:
@@ -269,32 +235,36 @@ def _clean(table: pa.Table, source: SourceSettings) -> tuple[pa.Table, SourceSet
     return cells, source.model_copy(update={"missing": tuple(token for token in _MISSING if token in found)})
 
 
-def _number_of(cell: str, source: SourceSettings) -> str:
-    text = f"regexp_replace({cell}, '[\\s\u00a0\u202f]', '', 'g')"
-    number = f"try_cast(replace({text}, {quote(source.decimal or '.')}, '.') AS DOUBLE)"
+def _number_of(cell: str, form: Form) -> str:
+    number = f"try_cast({number_text(cell, form.mark or '.')} AS DOUBLE)"
     return f"CASE WHEN isfinite({number}) THEN {number} END"
 
 
-def _time_of(cell: str, source: SourceSettings) -> str:
-    moment = f"try_strptime({cell}, {quote(source.date_format)})" if source.date_format else cell
-    moment = f"try_cast({moment} AS TIMESTAMPTZ)"
+def _time_of(cell: str, form: Form) -> str:
+    moment = f"try_cast({cell} AS TIMESTAMPTZ)" if form.plain else moment_of(cell, form.mark)
     return f"CASE WHEN year({moment}) BETWEEN 1990 AND 2099 THEN timezone('UTC', {moment}) END"
 
 
-def _profile(cells: pa.Table, headers: Sequence[str], source: SourceSettings) -> dict[str, ColumnProfile]:
+def _profile(cells: pa.Table, headers: Sequence[str]) -> dict[str, ColumnProfile]:
     profiles = {}
     with connect() as connection:
         connection.register("cells", cells)
         for place, header in enumerate(headers):
-            cell, moment, number = (f"c{place}", _time_of(f"c{place}", source), _number_of(f"c{place}", source))
-            naive = f"{moment} IS NOT NULL AND NOT regexp_matches({cell}, {quote(_ZONE_AT_END)})"
+            cell = f"c{place}"
+            counting = guess_form(connection, "cells", ColumnToRead(header, cell, "number"))
+            dating = guess_form(connection, "cells", ColumnToRead(header, cell, "time"))
+            moment = _time_of(cell, dating)
             counts = connection.execute(
-                f"SELECT count({cell}), count(DISTINCT {cell}), count({number}), count({moment}), "
-                f"count(*) FILTER (WHERE {naive}) FROM cells"
+                f"SELECT count({cell}), count(DISTINCT {cell}), count({_number_of(cell, counting)}), count({moment}), "
+                f"count(*) FILTER (WHERE {moment} IS NOT NULL AND NOT {has_zone(cell)}) FROM cells"
             ).fetchall()[0]
             filled, levels, numbers, times, unzoned = map(int, counts)
+            if 0 < filled == numbers == times and re.search(_TIMELY_NAME, spell(header)):
+                numbers = 0  # Unix or Excel times, which are numbers too
             frequent = f"SELECT {cell} FROM cells WHERE {cell} IS NOT NULL GROUP BY 1 ORDER BY count(*) DESC, 1"
             found = connection.execute(frequent).fetchall() if levels <= _FEW_LEVELS else []
             listed = tuple(str(value) for (value,) in found)
-            profiles[header] = ColumnProfile(header, cells.num_rows, filled, levels, numbers, times, unzoned, listed)
+            profiles[header] = ColumnProfile(
+                header, cells.num_rows, filled, levels, numbers, times, unzoned, listed, counting, dating
+            )
     return profiles

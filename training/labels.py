@@ -1,4 +1,4 @@
-"""Labels: whether a lead converted within the horizon, and whether it is old enough to tell."""
+"""Labels: whether a lead converted within the horizon, and whether that can be told."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Labelled", "label_snapshots"]
 
 @dataclass(frozen=True)
 class Labelled:
-    """Mature snapshots with their label.
+    """Snapshots whose label is known, and how many were left out because it is not.
 
     Attributes
     ----------
@@ -28,28 +28,66 @@ class Labelled:
         How many snapshots were left out because their horizon is not over yet. They are not negatives.
     immature_leads
         How many leads have no mature snapshot at all.
+    unknown, unknown_leads
+        How many mature snapshots, and leads, were left out because the lead was lost within the horizon for a reason
+        that does not tell whether it would have bought: unreachable, bad timing, a duplicate.
+    junk, junk_leads
+        How many snapshots, and leads, were left out because the lead turned out to be none: spam, a test.
     """
 
     snapshots: pd.DataFrame
     immature: int
     immature_leads: int
+    unknown: int = 0
+    unknown_leads: int = 0
+    junk: int = 0
+    junk_leads: int = 0
 
 
 def label_snapshots(snapshots: pd.DataFrame, tables: Tables, horizon: timedelta) -> Labelled:
-    """Label with the half-open interval [as_of, as_of + horizon); the immature are set apart, whatever became of them.
+    """Label with the half-open interval [as_of, as_of + horizon); what cannot be told is set apart and counted.
 
-    A conversion exactly at `as_of` counts, one exactly at `as_of` + `horizon` does not. To keep the young leads that
-    have already converted and drop those that have not would overstate every probability.
+    A conversion exactly at `as_of` counts, one exactly at `as_of` + `horizon` does not. The immature are left out
+    whatever became of them: to keep the young leads that have already converted and drop those that have not would
+    overstate every probability.
+
+    A loss for an `unknown` reason within the horizon, without a win in it, is no negative and is left out; so is every
+    snapshot of a lead lost as `junk`. That raises the base rate: the probability is that of leads whose fate sales got
+    to know. Over all leads that come in, expect fewer conversions, in the proportion of the share left out.
     """
     if not tables.dated:
-        outcomes = tables.connection.execute("SELECT lead_id, converted FROM leads").df()
+        outcomes = tables.connection.execute(
+            "SELECT lead_id, converted, lost_as FROM leads LEFT JOIN outcomes USING (lead_id)"
+        ).df()
         labelled = snapshots.merge(outcomes, on="lead_id", how="left", validate="many_to_one")
-        return Labelled(labelled.astype({"converted": "bool"}), 0, 0)
-    outcomes = tables.connection.execute("SELECT lead_id, won_at FROM outcomes").df()
+        ends = labelled["lost_as"]
+        return _take_out(labelled.astype({"converted": "bool"}), ends == "junk", ends == "unknown", 0, 0)
+    outcomes = tables.connection.execute("SELECT lead_id, won_at, lost_at, lost_as FROM outcomes").df()
     labelled = snapshots.merge(outcomes, on="lead_id", how="left", validate="many_to_one")
     end = labelled["as_of"] + horizon
     labelled["converted"] = (labelled["won_at"] >= labelled["as_of"]) & (labelled["won_at"] < end)
+    lost = (labelled["lost_at"] >= labelled["as_of"]) & (labelled["lost_at"] < end)
+    unknown = lost & (labelled["lost_as"] == "unknown") & ~labelled["converted"]
+    junk = labelled["lost_as"] == "junk"
     mature = end <= np.datetime64(tables.observed_until, "us")
-    known = labelled.loc[mature].drop(columns="won_at").reset_index(drop=True)
-    young = set(labelled.loc[~mature, "lead_id"]) - set(known["lead_id"])
-    return Labelled(known, int((~mature).sum()), len(young))
+    old = labelled.loc[mature]
+    young = set(labelled.loc[~mature & ~junk, "lead_id"]) - set(old["lead_id"])
+    return _take_out(
+        old.drop(columns=["won_at", "lost_at"]), junk[mature], unknown[mature], int((~mature & ~junk).sum()), len(young)
+    )
+
+
+def _take_out(
+    mature: pd.DataFrame, junk: pd.Series, unknown: pd.Series, immature: int, immature_leads: int
+) -> Labelled:
+    unknown = unknown & ~junk
+    kept = mature.loc[~junk & ~unknown].drop(columns="lost_as").reset_index(drop=True)
+    return Labelled(
+        kept,
+        immature,
+        immature_leads,
+        int(unknown.sum()),
+        int(mature.loc[unknown, "lead_id"].nunique()),
+        int(junk.sum()),
+        int(mature.loc[junk, "lead_id"].nunique()),
+    )

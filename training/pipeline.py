@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,8 @@ from training.evaluate import Metrics
 from training.evidence import BASE, Evidence, judge, rate_by_age, rate_by_month
 from training.examples import Examples, build_examples
 from training.fit import FitData
+from training.hygiene import report_hygiene
+from training.leak_court import judge_project, refuse_leaks
 from training.rivals import fit_odoo_naive_bayes
 
 if TYPE_CHECKING:
@@ -60,6 +62,8 @@ def train_model(project: Project, *, progress: Progress) -> Trained:
     ------
     NotEnoughDataError
         Too few leads or outcomes.
+    QualityGateError
+        A declared column or a feature is judged a leak, and nobody allowed it.
     SchemaError, SettingsError, StorageError
         As the readers raise them.
     """
@@ -69,6 +73,9 @@ def train_model(project: Project, *, progress: Progress) -> Trained:
     progress("Building snapshots, labels and features as they were known then")
     rules = make_rules(settings.rules)
     examples = build_examples(tables, settings, rules=rules)
+    report_hygiene(project, tables, rules=rules)
+    trial = judge_project(project, tables, examples, progress=progress, thorough=False)
+    refuse_leaks(trial)
     progress("Fitting base rate, logistic regression and LightGBM; calibrating each on its own period")
     fit = examples.split.rows("fit")
     columns = learn_columns(examples.catalogue, examples.frame.iloc[fit])
@@ -88,8 +95,10 @@ def train_model(project: Project, *, progress: Progress) -> Trained:
     )
     model = LeadModel(columns, chosen.estimator, chosen.calibrator, policy, {})
     progress("Judging all of them on the test period")
-    warnings = [*examples.split.warnings, *examples.warnings, *notes, *band_notes]
-    evidence = _gather(project, tables, examples, contenders, model, matrix, warnings)
+    warnings = [*examples.split.warnings, *examples.warnings, *notes, *band_notes, *trial.notes()]
+    evidence = replace(
+        _gather(project, tables, examples, contenders, model, matrix, warnings), leaks=trial.of_interest()
+    )
     progress("Saving the model and loading it back")
     saved = save_model(
         model,
@@ -117,7 +126,7 @@ def _gather(
 ) -> Evidence:
     seed = project.settings.training.seed
     test = examples.split.rows("test")
-    converted, groups = examples.converted[test], examples.accounts[test]
+    converted, groups = examples.converted[test], examples.groups[test]
     snapshots = examples.snapshots.iloc[test]
     probabilities = {contender.name: contender.probability(matrix[test]) for contender in contenders}
     probabilities["odoo_naive_bayes"] = _ask_odoo(examples, test)
@@ -199,6 +208,8 @@ def _facts(project: Project, tables: Tables, examples: Examples, evidence: Evide
         "rivals": {name: judged.metrics.to_json() for name, judged in evidence.judged.items()},
         "warnings": list(evidence.warnings),
         "forbidden_columns": dict(settings.leads.forbidden),
+        "leaks_allowed": dict(settings.training.leaks_allowed),
+        "leaks": [verdict.to_json() for verdict in evidence.leaks],
         "seed": settings.training.seed,
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in _LIBRARIES}},
         "data_hash": tables.data_hash,

@@ -6,7 +6,7 @@ import json
 import math
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -15,14 +15,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from project.duration import parse_duration
-from project.errors import name_some
 from training.inspection import NEARLY, ColumnProfile, InspectedFile, read_column, spell
+from training.leak_clues import measure_alone, measure_filled
+from training.leak_writing import AFTERWARDS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Choice", "Keys", "Part", "Value", "describe_ages", "describe_capacity", "describe_columns"]
-__all__ += ["describe_horizon", "describe_rule", "describe_source", "judge_column", "list_some", "write_text"]
+__all__ = [
+    "Choice",
+    "Keys",
+    "Part",
+    "Value",
+    "describe_ages",
+    "describe_capacity",
+    "describe_cells",
+    "describe_columns",
+]
+__all__ += ["describe_horizon", "describe_source", "judge_column", "list_some", "write_text", "write_value"]
 
 Value = str | int | float | datetime | Sequence[str]
 Keys = dict[str, tuple[Value, str]]
@@ -36,14 +46,7 @@ _PERSONAL = (
     r"|\b(имя|фамилия|отчество|фио|телефон|почта|адрес|сообщение|комментарий)\b"
 )
 _IDENTIFIER = r"\b(id|uuid|guid|ид)$|^(id|ид)\b"
-_AFTERWARDS = (
-    r"\b(tags?|quality|stage|closed?|won|lost|reason|converted|modified|updated|outcome|owner changed|причина|статус)\b"
-    r"|\blast (\w+ )?(activity|contact\w*|notable)\b|(?<!marital )(?<!employment )\bstatus\b"
-)
 _RULE = r"\b(spam|спам|duplicate|дубл\w*|test (lead|flag)|is test|тестов\w*)\b"
-_FLAG = rf"{_RULE}|\btest\b|\bdo not (contact|call|e ?mail)\b|\bopt(ed)? out\b|\b(customer|клиент)\b"
-_YES = {"1", "1.0", "yes", "true", "y", "да"}
-_CHECKED = ("horizon", "observed_from", "won", "column")
 _FEWEST, _TELLS_ALONE, _TELLS_FILLED = 50, 0.85, 0.65
 
 
@@ -78,7 +81,7 @@ def write_text(parts: Sequence[Part]) -> str:
 def _write_part(part: Part) -> str:
     lines = _comment(part.why) + ([] if part.name.startswith("[[") else [f"[{part.name}]"])
     for key, (value, why) in part.keys.items():
-        lines += _write_key(_write_value(key) if part.quoted else key, _write_value(value), _one_line(why))
+        lines += _write_key(write_value(key) if part.quoted else key, write_value(value), _one_line(why))
     return "\n".join([*lines, *(f"# {_one_line(line)}" for line in part.examples)])
 
 
@@ -88,17 +91,17 @@ def _write_key(key: str, value: str, why: str) -> list[str]:
     return [beside] if len(beside) <= _WIDTH or not why else [*_comment(why), line]
 
 
-def _write_value(value: Value) -> str:
+def write_value(value: Value) -> str:
     r"""Write one value as TOML.
 
-    >>> print(_write_value('a "b" ü'), _write_value(("1", "да")), _write_value(5))
+    >>> print(write_value('a "b" ü'), write_value(("1", "да")), write_value(5))
     "a \"b\" ü" ["1", "да"] 5
     """
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, datetime):
         return value.replace(tzinfo=UTC).isoformat().replace("+00:00", "Z")
-    return repr(value) if isinstance(value, int | float) else f"[{', '.join(map(_write_value, value))}]"
+    return repr(value) if isinstance(value, int | float) else f"[{', '.join(map(write_value, value))}]"
 
 
 def _comment(text: str) -> list[str]:
@@ -124,8 +127,21 @@ def describe_source(file: InspectedFile) -> tuple[str, Keys]:
         "date_format": "check which number is the day and which the month",
         "missing": "these cells mean that nothing is known",
     }
-    keys = {key: (value, whys.get(key, "")) for key, value in file.source.model_dump(exclude_defaults=True).items()}
+    kept = file.source.model_dump(exclude_defaults=True, exclude={"cells"})
+    keys = {key: (value, whys.get(key, "")) for key, value in kept.items()}
     return f"{file.path.name}: {rows}, {len(file.columns)} columns were looked at.", keys
+
+
+def describe_cells(section: str, file: InspectedFile) -> list[Part]:
+    """Say where a column is written otherwise than the rest of its file."""
+    return [
+        Part(
+            f"{section}.cells.{write_value(header)}",
+            "This column is written otherwise than the others.",
+            {key: (value, "") for key, value in own.model_dump(exclude_defaults=True).items()},
+        )
+        for header, own in file.source.cells.items()
+    ]
 
 
 def judge_column(
@@ -139,7 +155,7 @@ def judge_column(
         For each row whether its lead ever converted, and whether that can be told; nothing known asks no evidence.
     """
     reason = _name_fault(column) or _find_evidence(file, column, converted=converted, known=known)
-    if reason or re.search(_AFTERWARDS, spell(column.header)):
+    if reason or re.search(AFTERWARDS, spell(column.header)):
         return Choice(column, "", reason or "its name suggests that it is written after the outcome")
     share = f"{column.filled / column.rows:.0%} filled"
     if re.search(_RULE, spell(column.header)) and column.levels <= 5:
@@ -172,31 +188,13 @@ def _find_evidence(
     if min(won.sum(), (~won).sum()) < _FEWEST:
         return None
     values = read_column(file, column.header, "number" if column.numeric else "text")[known]
-    alone = _measure_alone(values, won)
+    alone = measure_alone(values, won)
     if alone >= _TELLS_ALONE:
         return f"alone it tells the outcome (AUC {alone:.2f}): probably written afterwards"
-    filled = values.notna().to_numpy()
-    either = abs(float(filled[won].mean() - filled[~won].mean())) / 2 + 0.5
+    either = measure_filled(values.notna().to_numpy(), won).value
     if either >= _TELLS_FILLED:
         return f"whether it is filled tells the outcome (AUC {either:.2f}): probably filled in afterwards"
     return None
-
-
-def _measure_alone(values: pd.Series, won: NDArray[np.bool_]) -> float:
-    """Return the out-of-fold AUC of one column: the smoothed rate of each level, or of each twentieth of a number."""
-    import pandas as pd
-    from sklearn.metrics import roc_auc_score
-
-    levels = pd.qcut(values, 20, duplicates="drop") if values.dtype.kind == "f" else values
-    codes = pd.factorize(levels)[0] + 1
-    folds = np.random.default_rng(0).integers(0, 5, len(codes))
-    scores = np.zeros(len(codes))
-    for fold in range(5):
-        fit = folds != fold
-        wins = np.bincount(codes[fit], weights=won[fit], minlength=codes.max() + 1)
-        rows = np.bincount(codes[fit], minlength=codes.max() + 1)
-        scores[~fit] = ((wins + 10 * won[fit].mean()) / (rows + 10))[codes[~fit]]
-    return float(roc_auc_score(won, scores))
 
 
 def describe_columns(section: str, choices: Sequence[Choice]) -> list[Part]:
@@ -257,43 +255,3 @@ def describe_capacity(created: pd.Series | None) -> Part:
 def _round_off(number: float) -> int:
     step = max(5, int(10 ** (math.floor(math.log10(number)) - 1))) if number >= 10 else 1
     return max(1, round(number / step) * step)
-
-
-def describe_rule(choices: Sequence[Choice]) -> Part:
-    """Show how a rule is written, with a flag of the user's own where there is one."""
-    flags = [choice for choice in choices if choice.kind and re.search(_FLAG, spell(choice.column.header))]
-    flag = min((f for f in flags if 1 < f.column.levels <= 5), key=lambda found: found.kind != "rule", default=None)
-    name, values = (flag.column.header, flag.column.listed) if flag else ("is_test", ("yes",))
-    equals = [value for value in values if value.casefold() in _YES] or values[-1:]
-    keys = {"name": name, "column": name, "equals": equals, "band": "disqualified"}
-    lines = ("[[rules]]", *(f"{key} = {_write_value(value)}" for key, value in keys.items()))
-    why = "Rules come before the model: a lead whose column holds one of these goes to the band."
-    return Part("[[rules]]", why, examples=lines)
-
-
-def describe_project(name: str, parts: Sequence[Part], *, naive: bool) -> Part:
-    """Name the project, its language and, where times stand without one, its zone."""
-    headers = "".join(key for part in parts if part.quoted for key in part.keys)
-    russian = len(re.findall(r"[а-яё]", headers, re.IGNORECASE)) > len(headers) / 3
-    keys: Keys = {"name": (name or "leads", "")}
-    if naive:
-        keys["timezone"] = ("UTC", "some times are written without a zone: correct it to yours, such as Europe/Moscow")
-    if russian:
-        keys["language"] = ("ru", "the language of reasons and reports")
-    return Part("project", "", keys)
-
-
-def note(files: Mapping[str, InspectedFile], parts: Sequence[Part], *, naive: bool) -> tuple[str, ...]:
-    """Say in short sentences what was guessed and what to check."""
-    keys = {part.name: part.keys for part in parts}
-    notes = [describe_source(file)[0] for file in files.values()]
-    for section, names in (("leads", ("id", "created_at", "order")), ("outcome", ("column", "won_at", "won", "lost"))):
-        found = [f"{name} = {_write_value(keys[section][name][0])}" for name in names if name in keys[section]]
-        notes.append(f"{section}: {', '.join(found) or 'every row of the stages is a win'}.")
-    notes += [f"Check {name}: {why}." for name, (_, why) in keys["outcome"].items() if name in _CHECKED and why]
-    if naive:
-        notes.append("Times without a zone are taken as UTC: correct timezone if they are not.")
-    if "leads.forbidden" in keys:
-        notes.append(f"Kept away from the model: {name_some(keys['leads.forbidden'], most=8)}; reasons in the file.")
-    unused = [f"{file.path.name}: {name_some(map(repr, file.unusable))}" for file in files.values() if file.unusable]
-    return (*notes, *(f"Columns without a header of their own are left out: {one}." for one in unused))

@@ -1,4 +1,4 @@
-"""Three periods: fit | calibrate | test, by time, with an embargo, and no account on two sides."""
+"""Three periods: fit | calibrate | test, by time, with an embargo, and no account or person on two sides."""
 
 from __future__ import annotations
 
@@ -74,17 +74,18 @@ class Split:
 def split_examples(examples: pd.DataFrame, *, horizon: timedelta, settings: TrainingSettings, dated: bool) -> Split:
     """Split labelled snapshots into three periods.
 
-    With dates, an account belongs to the period in which its first lead came in: a fact that the outcome cannot
-    change. The test period holds the last `test_share` of the leads. No label window of the calibration period reaches
-    into the test period, and none of the fit period into the calibration period (an embargo of one horizon); where the
-    history is too short for both, only the first holds, and a warning says so.
+    With dates, a group (an account, and whoever shares a phone or an address with it) belongs to the period in which
+    its first lead came in: a fact that the outcome cannot change. The test period holds the last `test_share` of the
+    leads. No label window of the calibration period reaches into the test period, and none of the fit period into the
+    calibration period (an embargo of one horizon); where the history is too short for both, only the first holds, and
+    a warning says so.
 
     Without dates the order of the rows stands for time, or chance does.
 
     Parameters
     ----------
     examples
-        `lead_id`, `account_id`, `created_at`, `as_of`, `position`, `converted`.
+        `lead_id`, `group_id`, `created_at`, `as_of`, `position`, `converted`.
 
     Raises
     ------
@@ -104,7 +105,7 @@ def split_examples(examples: pd.DataFrame, *, horizon: timedelta, settings: Trai
 def _split_by_time(
     examples: pd.DataFrame, *, horizon: timedelta, settings: TrainingSettings
 ) -> tuple[NDArray[np.str_], dict[str, int], list[str]]:
-    arrived = examples.groupby("account_id")["created_at"].transform("min")
+    arrived = examples.groupby("group_id")["created_at"].transform("min")
     label_end = examples["as_of"] + horizon
     test_start = _moment_before(examples, share=settings.test_share)
     before = examples.loc[label_end <= test_start]
@@ -130,7 +131,7 @@ def _split_by_time(
     side = np.select([in_test, in_calibrate & (label_end <= test_start), fit], ["test", "calibrate", "fit"], default="")
     late = (examples["created_at"] >= test_start) & ~in_test
     set_aside = {
-        "an earlier lead of the account is in another period": int(((side == "") & late).sum()),
+        "an earlier lead of the account or person is in another period": int(((side == "") & late).sum()),
         "label window reaches into the next period (embargo)": int(((side == "") & ~late).sum()),
     }
     if late.sum() > 0.5 * ((side == "test").sum() + late.sum()):
@@ -150,7 +151,7 @@ def _moment_before(examples: pd.DataFrame, *, share: float) -> pd.Timestamp:
 def _split_by_order(
     examples: pd.DataFrame, *, settings: TrainingSettings
 ) -> tuple[NDArray[np.str_], dict[str, int], list[str]]:
-    first = examples.groupby("account_id")["position"].transform("min")
+    first = examples.groupby("group_id")["position"].transform("min")
     groups = np.sort(first.unique())
     order = np.random.default_rng(settings.seed).permutation(len(groups)) if settings.split == "random" else groups
     place = dict(zip(groups.tolist(), np.argsort(np.argsort(order)).tolist(), strict=True))
