@@ -60,8 +60,7 @@ def _read_rows(path: Path, sheet: str | None) -> tuple[Iterator[Sequence[object]
         for name in [sheet] if sheet is not None else names:
             table = book.get_sheet_by_name(name)
             rows = iter(table.iter_rows())
-            above = table.start[0] if table.start else 0
-            for place, row in enumerate(rows, start=above + 1):
+            for place, row in enumerate(rows, start=1):
                 if any(cell not in ("", None) for cell in row):
                     return rows, place, name_apart([_write_cell(cell) or "" for cell in row])
     except (CalamineError, OSError, ValueError) as error:

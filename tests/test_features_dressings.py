@@ -17,7 +17,9 @@ import pytest
 from pyarrow import parquet
 
 from features.ingest import read_tables
+from features.sources import open_source
 from project.errors import SchemaError
+from project.source_settings import SourceSettings
 from worlds import lines, make_project
 
 HEADER = ("ИД", "Создан", "Бюджет", "Доля", "Город", "Компания")
@@ -245,3 +247,9 @@ def test_a_page_that_nothing_proves_is_asked_for(tmp_path: Path) -> None:
         read_tables(make_project(tmp_path, toml % 'file = "l.csv"', files))
     declared = make_project(tmp_path, toml % 'file = "l.csv"\nencoding = "cp1251"', files)
     assert read_tables(declared).connection.execute("SELECT a0 FROM leads").fetchall() == [("мир",)]
+
+
+def test_rows_of_a_sheet_have_the_numbers_that_excel_shows(tmp_path: Path) -> None:
+    (tmp_path / "book.xlsx").write_bytes(xlsx([[], [], ["id", "n"], ["007", "5"], [], ["8", "6"]]))
+    source = open_source(SourceSettings(file="book.xlsx"), ["id"], folder=tmp_path)
+    assert [row for batch in source.batches for row in batch.column("row").to_pylist()] == [4, 6]
