@@ -29,6 +29,7 @@ __all__ = ["Cell", "CellKind", "CellReader"]
 
 CellKind = Literal["id", "time", "text", "number", "amount"]
 
+_REJECTS_AT_ONCE = 10_000
 _ZONE_AT_END = r":\d{2}([.,]\d+)?\s*(Z|z|UTC|[+-]\d{2}(:?\d{2})?)$"
 
 
@@ -96,11 +97,13 @@ class CellReader:
             return
         for cell in (cell for cell in cells if cell.kind == "time"):
             without_zone = _without_zone(texts[cell.header], forms[cell.header])
-            naive = self.connection.execute(f"SELECT row FROM raw_{table} WHERE {without_zone} ORDER BY row").fetchall()
+            naive, firsts = self.connection.execute(
+                f"SELECT count(*), min(row, 3) FROM raw_{table} WHERE {without_zone}"
+            ).fetchall()[0]
             if naive:
-                rows = name_some((row for (row,) in naive), most=3)
+                rows = name_some(firsts) + (f" and {naive - 3} more" if naive > 3 else "")
                 raise SchemaError(
-                    f"{source.name}: column {cell.header!r} has {len(naive):,} times without a zone (rows {rows}). "
+                    f"{source.name}: column {cell.header!r} has {naive:,} times without a zone (rows {rows}). "
                     'Write them as 2024-05-01T09:00:00Z, or set timezone = "UTC" (or yours) in [project] of leads.toml.'
                 )
 
@@ -167,11 +170,12 @@ class CellReader:
         rows = self.connection.execute(
             f"SELECT row, reason_aside, {cells} FROM typed_{table} JOIN raw_{table} USING (row) "
             "WHERE reason_aside IS NOT NULL ORDER BY row"
-        ).fetchall()
+        )
         with write_atomically(file) as path, path.open("w", newline="", encoding="utf-8") as out:
             writer = csv.writer(out)
             writer.writerow(["row", "reason", *columns])
-            writer.writerows(rows)
+            while some := rows.fetchmany(_REJECTS_AT_ONCE):
+                writer.writerows(some)
             writer.writerows([bad.row, bad.reason, bad.text] for bad in bad_rows)
 
 
