@@ -29,6 +29,7 @@ class Source:
 
     `batches` yields tables of text columns (the wanted headers) and one `row` column, counted as a spreadsheet does:
     the header is row 1. `bad_rows`, `blank_rows` and `data_hash` are complete when `batches` has ended.
+    `written` tells that all cells are text by origin: numbers in it have the marks of whoever wrote the file.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Source:
     bad_rows: list[BadRow] = field(default_factory=list)
     blank_rows: list[int] = field(default_factory=list)
     data_hash: str = ""
+    written: bool = False
 
 
 def name_apart(header: Sequence[str]) -> list[str]:

@@ -88,7 +88,7 @@ class CellReader:
             for cell in cells
             if cell.kind in {"time", "number", "amount"}
         ]
-        return decide_forms(self.connection, f"raw_{table}", asked, name=source.name)
+        return decide_forms(self.connection, f"raw_{table}", asked, name=source.name, written=source.written)
 
     def _check_zones(
         self, table: str, source: Source, cells: list[Cell], texts: Mapping[str, str], forms: Mapping[str, Form]

@@ -7,6 +7,7 @@ import gzip
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -71,7 +72,9 @@ def _split_header(path: Path, encoding: str, mark: str, *, before: int) -> tuple
         reader = csv.reader(file, delimiter=mark)
         cells = next(reader, [])
         lines = reader.line_num
-        rows = [row for row in islice(reader, _ROWS_TO_COMPARE) if row] if lines <= _LONGEST_HEADER else []
+        rows: list[list[str]] = []
+        with suppress(csv.Error):  # a long cell is no fault of the header
+            rows += (row for row in islice(reader, _ROWS_TO_COMPARE) if row and lines <= _LONGEST_HEADER)
     if lines > _LONGEST_HEADER:
         with _open_text(path, encoding) as file:
             text = [file.readline() for _ in range(before + 1)][-1]
@@ -101,7 +104,7 @@ def open_csv(path: Path, settings: SourceSettings, wanted: Sequence[str]) -> Sou
     header, delimiter, lines = _parse_header(path, encoding, settings.delimiter)
     check_columns(path.name, header, wanted)
     positions = {column: f"f{header.index(column)}" for column in wanted}
-    source = Source(path.name, tuple(header), iter(()), data_hash=hash_file(path))
+    source = Source(path.name, tuple(header), iter(()), data_hash=hash_file(path), written=True)
 
     def set_aside(row: lib.InvalidRow) -> str:
         number = int(row.number) - lines + 1

@@ -46,11 +46,17 @@ class Form:
 
 
 def decide_forms(
-    connection: duckdb.DuckDBPyConnection, table: str, columns: Sequence[ColumnToRead], *, name: str
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    columns: Sequence[ColumnToRead],
+    *,
+    name: str,
+    written: bool = True,
 ) -> dict[str, Form]:
     """Decide the form of every column of numbers (`number`, `amount`) and times (`time`), by its `text` expression.
 
-    A column that proves nothing follows the other columns of the file that are written with the same marks.
+    A column that proves nothing follows the other columns of the file that are written with the same marks. Where the
+    numbers were `written` by somebody, and not spelt here, that holds for `1.234` too; else its point is decimal.
 
     Raises
     ------
@@ -72,6 +78,12 @@ def decide_forms(
     for column, count in zip(columns, strange, strict=True):
         decide = _decide_moment if column.kind == "time" else _decide_number
         found[column.header] = decide(connection, table, column, name) if count else _machine_form(column)
+    if written and any(count for column, count in zip(columns, strange, strict=True) if column.kind != "time"):
+        for column, count in zip(columns, strange, strict=True):
+            if column.kind != "time" and not count and column.declared is None:
+                found[column.header] = _weigh_points(connection, table, column)
+    if not written:
+        found = {header: replace(finding, open=False) for header, finding in found.items()}
     return {
         column.header: _follow(column, found, {other.header: other.kind == "time" for other in columns}, name)
         for column in columns
@@ -95,11 +107,15 @@ def guess_form(connection: duckdb.DuckDBPyConnection, table: str, column: Column
 
 @dataclass(frozen=True)
 class _Finding:
-    """A form, or the cell because of which it is open, and the separator by which other columns may decide it."""
+    """A form, or the cell in doubt, and the separator by which other columns may decide it.
+
+    An `open` form holds unless other columns prove another.
+    """
 
     form: Form
     doubtful: str | None = None
     separator: str = ""
+    open: bool = False
 
 
 def _machine_form(column: ColumnToRead) -> _Finding:
@@ -126,22 +142,41 @@ def _decide_number(connection: duckdb.DuckDBPyConnection, table: str, column: Co
         )
     if comma or point:
         return _Finding(Form(False, "," if comma > point else "."))
-    return _Finding(Form(False, None), examples.get(0))
+    return _Finding(Form(False, None), examples.get(0), open=2 in counts and 3 not in counts)
+
+
+def _weigh_points(connection: duckdb.DuckDBPyConnection, table: str, column: ColumnToRead) -> _Finding:
+    """Tell what a column of plain numbers proves to the others of a file in which some are not plain."""
+    proofs = connection.execute(
+        f"SELECT DISTINCT {number_proof('cell')} FROM (SELECT {column.text} AS cell FROM {table})"
+    )
+    found = {proof for (proof,) in proofs.fetchall()}
+    return _Finding(Form(True, "." if -1 in found else None), open=2 in found and not found & {-1, 3})
 
 
 def _decide_moment(connection: duckdb.DuckDBPyConnection, table: str, column: ColumnToRead, name: str) -> _Finding:
     if column.declared is not None:
         return _Finding(Form(False, column.declared))
     day, month = (f"try_cast(regexp_extract(cell, {quote(DATE)}, {group}) AS INTEGER)" for group in (1, 2))
-    numeric, filled, day_first, month_first, example, separator = connection.execute(
+    last = f"try_cast(regexp_extract(cell, {quote(DATE)}, 3) AS INTEGER)"
+    numeric, filled, day_first, month_first, example, separator, year_first = connection.execute(
         f"""SELECT count(*), (SELECT count({column.text}) FROM {table}),
             min(cell) FILTER (WHERE day > 12 AND month <= 12), min(cell) FILTER (WHERE month > 12 AND day <= 12),
-            min(cell), min(regexp_extract(cell, '[./-]'))
-        FROM (SELECT cell, {day} AS day, {month} AS month FROM (SELECT {column.text} AS cell FROM {table})
+            min(cell), min(regexp_extract(cell, '[./-]')),
+            bool_and(month BETWEEN 1 AND 12 AND last BETWEEN 1 AND 31) AND count(DISTINCT last) > count(DISTINCT day)
+        FROM (SELECT cell, {day} AS day, {month} AS month, {last} AS last
+            FROM (SELECT {column.text} AS cell FROM {table})
             WHERE regexp_matches(cell, {quote(DATE)}))"""
     ).fetchall()[0]
     if not numeric:
         return _Finding(Form(False, None))
+    if year_first:
+        pattern = f"%y{separator}%m{separator}%d"
+        raise SchemaError(
+            f"{name}: column {column.header!r} is written like {example!r}, and its last number changes more often "
+            f'than its first: it may be the day. Set date_format = "{pattern}" (the year first) or "dmy" (the day '
+            "first) for it in leads.toml."
+        )
     if day_first and month_first:
         raise SchemaError(
             f"{name}: column {column.header!r} has the day first in {day_first!r} and the month first in "
@@ -156,7 +191,7 @@ def _decide_moment(connection: duckdb.DuckDBPyConnection, table: str, column: Co
 
 def _follow(column: ColumnToRead, found: Mapping[str, _Finding], times: Mapping[str, bool], name: str) -> Form:
     finding = found[column.header]
-    if finding.doubtful is None:
+    if finding.doubtful is None and not finding.open:
         return finding.form
     marks = {
         other.form.mark
@@ -164,7 +199,10 @@ def _follow(column: ColumnToRead, found: Mapping[str, _Finding], times: Mapping[
         if times[header] == times[column.header] and other.separator == finding.separator and other.form.mark
     }
     if len(marks) == 1:
-        return replace(finding.form, mark=marks.pop())
+        mark = marks.pop()
+        return Form(finding.form.plain and mark == ".", mark)
+    if finding.doubtful is None:
+        return finding.form
     if column.kind == "time":
         raise SchemaError(
             f"{name}: column {column.header!r} is written like {finding.doubtful!r}, and no cell tells which number is "

@@ -20,6 +20,7 @@ DATE = r"^(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d{2})(\D.*)?$"
 _CODES = "RUB|RUR|USD|EUR|GBP|CHF|JPY|CNY|UAH|KZT|BYN|UZS|PLN|TRY|INR|CAD|AUD"
 _CURRENCY = rf"(?:[€$£¥₽₴₸₹₺₩]|руб(?:\.|лей|ля|ль)?|р\.|тг\.?|тенге|грн\.?|{_CODES})"
 _STRIPPED = (
+    (r"^\s*\((.*)\)\s*$", r"-\1"),
     (rf"(?i)^\s*([+-]|\x{{2212}})?\s*{_CURRENCY}\s*|\s*{_CURRENCY}\s*$", r"\1"),
     (r"\x{2212}", "-"),
     (r"[\s\x{00a0}\x{2009}\x{202f}'\x{2019}%]", ""),
@@ -30,13 +31,14 @@ _POINT_IS_DECIMAL = (
     r"[+-]?(\d*\.(\d{1,2}|\d{4,})|0+\.\d+|\d{4,}\.\d+|\d{1,3}(,\d{3})+\.\d+|\d{1,3}(,\d{3}){2,})([eE][+-]?\d+)?"
 )
 _EITHER = r"[+-]?[1-9]\d{0,2},\d{3}"
+_POINT_BEFORE_THREE = r"[+-]?[1-9]\d{0,2}\.\d{3}"
 _MONTHS = (
     "jan|янв", "feb|фев", "mar|мар", "apr|апр", "may|ма[йя]", "jun|июн", "jul|июл", "aug|авг", "sep|сен", "oct|окт",
     "nov|ноя", "dec|дек",
 )  # fmt: skip
 _UNIX = r"\d{9,10}([.,]\d{1,6})?|\d{12,13}"
 _ZONE_AT_END = r":\d{2}.*(Z|z|UTC|GMT|[+-]\d{2}(:?\d{2})?)$"
-_TWELVE_HOURS = ("%Y-%m-%d %I:%M:%S %p", "%Y-%m-%d %I:%M %p")
+_TWELVE_HOURS = ("%Y-%m-%d %I:%M:%S.%f %p", "%Y-%m-%d %I:%M:%S %p", "%Y-%m-%d %I:%M %p")
 
 
 def number_text(cell: str, mark: str) -> str:
@@ -50,13 +52,22 @@ def number_text(cell: str, mark: str) -> str:
     plain = f"replace({ungrouped}, ',', '.')" if mark == "," else ungrouped
     whole = f"CASE WHEN regexp_full_match(plain, '{PLAIN_NUMBER}') THEN plain END"
     number = _let("core", _core(cell), _let("plain", plain, whole))
-    hundredth = f"regexp_full_match({cell}, '[^eE]*%\\s*')"
+    hundredth = f"regexp_full_match({cell}, '[^eE%]*%\\s*')"
     return f"CASE WHEN contains({cell}, '%') THEN CASE WHEN {hundredth} THEN {number} || 'e-2' END ELSE {number} END"
 
 
 def number_proof(cell: str) -> str:
-    """Return the expression of what a number proves: 1 the comma is decimal, -1 the point is, 0 it could be either."""
-    cases = [(_COMMA_IS_DECIMAL, 1), (_POINT_IS_DECIMAL, -1), (_EITHER, 0)]
+    """Return the expression of what a number proves: 1 the comma is decimal, -1 the point is.
+
+    A comma that could be either is 0, such a point 2; 3 is a long number without marks between its thousands.
+    """
+    cases = [
+        (_COMMA_IS_DECIMAL, 1),
+        (_POINT_IS_DECIMAL, -1),
+        (_EITHER, 0),
+        (_POINT_BEFORE_THREE, 2),
+        (r"[+-]?\d{4,}", 3),
+    ]
     whens = " ".join(f"WHEN regexp_full_match(core, '{pattern}') THEN {said}" for pattern, said in cases)
     return _let("core", _core(cell), f"CASE {whens} END")
 
@@ -71,7 +82,8 @@ def moment_of(cell: str, order: str | None) -> str:
     `order` is `dmy` or `mdy`; without one, `03.04.2026` is no time.
     """
     swapped = r"\3-\1-\2\4" if order == "mdy" else r"\3-\2-\1\4"
-    steps = [(rf"(?i)(?:{words})[a-zа-яё]*\.?", f"M{number:02}") for number, words in enumerate(_MONTHS, start=1)]
+    steps = [(r"(?i)^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? +", "")]
+    steps += [(rf"(?i)(?:{words})[a-zа-яё]*\.?", f"M{number:02}") for number, words in enumerate(_MONTHS, start=1)]
     years = ((r"\d{4}", ""), (r"[0-6]\d", "20"), (r"[7-9]\d", "19")) if order else ()
     steps += [
         (rf"^(\d{{1,2}})[./-](\d{{1,2}})[./-]({year})(\D|$)", swapped.replace(r"\3", rf"{century}\3"))

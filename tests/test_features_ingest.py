@@ -320,6 +320,47 @@ def test_the_zone_of_the_machine_does_not_matter(tmp_path: Path, monkeypatch: py
         time.tzset()
 
 
+TWO_NUMBERS = FLAT.replace('"c" = "category"', '"c" = "number"') % 'delimiter = ";"'
+
+
+@pytest.mark.parametrize(
+    ("cells", "should"),
+    [
+        # the file proves a decimal comma: its points part thousands
+        ("1.234;12,5 2.500;0,75", {"1": 1_234.0, "2": 2_500.0}),
+        # the file proves a decimal point: its commas part thousands
+        ("1,234;12.50 2,500;0.75", {"1": 1_234.0, "2": 2_500.0}),
+        # a long number without marks: no thousands are parted here
+        ("1.234;12,5 12345;0,75", {"1": 1.234, "2": 12_345.0}),
+        # the column itself knows
+        ("1.234;12,5 0.5;0,75", {"1": 1.234, "2": 0.5}),
+        # nobody says otherwise
+        ("1.234;12 2.500;7", {"1": 1.234, "2": 2.5}),
+    ],
+)
+def test_a_mark_before_three_digits_follows_what_the_file_proves(
+    tmp_path: Path, cells: str, should: dict[str, float]
+) -> None:
+    rows = "".join(f"{place};{pair};1\n" for place, pair in enumerate(cells.split(), start=1))
+    assert numbers(make_tables(tmp_path, TWO_NUMBERS, {"leads.csv": f"id;n;c;won\n{rows}"})) == should
+
+
+def test_numbers_that_have_a_type_do_not_follow_texts_of_their_table(tmp_path: Path) -> None:
+    toml = (FLAT % "").replace("leads.csv", "t.parquet").replace('"c" = "category"', '"c" = "number"')
+    table = {"id": ["1", "2"], "n": [1.234, 2.125], "c": ["12,5", "0,75"], "won": ["1", "0"]}
+    parquet.write_table(pa.table(table), tmp_path / "t.parquet")
+    assert numbers(make_tables(tmp_path, toml, {})) == {"1": 1.234, "2": 2.125}
+
+
+def test_a_year_of_two_digits_that_may_come_first_is_asked_about(tmp_path: Path) -> None:
+    rows = "1,24-05-01\n2,24-05-02\n3,24-06-03"
+    with pytest.raises(SchemaError, match=r"'24-05-01', and its last number .* Set date_format = \"%y-%m-%d\""):
+        dated(tmp_path, rows, toml=MOSCOW + BASIC_TOML)
+    toml = MOSCOW + BASIC_TOML.replace('id = "id"', 'id = "id"\ndate_format = "%y-%m-%d"', 1)
+    found = rows_of(dated(tmp_path, rows, toml=toml), "SELECT created_at FROM leads ORDER BY position LIMIT 1")
+    assert found == [(utc("2024-04-30 21:00:00"),)]
+
+
 # encodings
 
 

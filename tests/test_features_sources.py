@@ -342,3 +342,7 @@ def test_a_query_without_rows_has_no_rows(tmp_path: Path) -> None:
     for url in ("sqlite:///t.db", "duckdb:///t.duckdb"):
         query = "SELECT id FROM t WHERE id = 'x'"
         assert read(open_source(SourceSettings(url=url, query=query), ["id"], folder=tmp_path)) == []
+
+
+def test_a_long_cell_among_the_first_rows_is_no_fault_of_the_header(tmp_path: Path) -> None:
+    assert read(opened(tmp_path, f"a,b\n1,{'x' * 200_000}\n2,y\n", "a")) == [(2, "1"), (3, "2")]

@@ -61,6 +61,7 @@ def ask_one(expression: str, cell: str) -> object:
         # signs
         (f"{MINUS}5", ".", "-5"),
         ("(1 234)", ".", "-1234"),
+        ("($1,234.50)", ".", "-1234.5"),
         ("+7", ".", "7"),
         ("1e3", ".", "1000"),
         # none of these is a number
@@ -71,6 +72,7 @@ def ask_one(expression: str, cell: str) -> object:
         ("nan", ".", None),
         ("%", ".", None),
         ("1e5%", ".", None),
+        ("1%2%", ".", None),
         ("€", ".", None),
         ("1 2,3 4", ".", None),
     ],
@@ -108,6 +110,8 @@ def test_numbers_as_people_write_them(cell: str, mark: str, value: str | None) -
         ("March 12, 2024 5:05 pm", None, "2024-03-12 17:05:00", False),
         ("12 марта 2024 г. в 10:15", None, "2024-03-12 10:15:00", False),
         ("31 мая 2024", None, "2024-05-31", False),
+        ("Tue, 12 Mar 2024 10:00:00 +0300", None, "2024-03-12 07:00:00", True),
+        ("5/1/24 9:05:07.5 pm", "mdy", "2024-05-01 21:05:07.5", False),
         # one number
         ("20240501", None, "2024-05-01", False),
         ("45413", None, "2024-05-01", False),
