@@ -136,7 +136,7 @@ class CellReader:
             ) from error
         finally:
             self.connection.execute("SET TimeZone = 'UTC'")
-        unique = CONTRACTS[table].unique
+        unique = CONTRACTS[table.removeprefix("more_")].unique
         if unique is not None:
             good = f"FROM typed_{table} WHERE reason_aside IS NULL"
             firsts = f"SELECT {unique} AS id, min(row) AS row {good} GROUP BY {unique}"

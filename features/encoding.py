@@ -36,7 +36,7 @@ _CYRILLIC_WORD = re.compile(
 _ACCENTED = "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖØÙÚÛÜÝÞŒŠŽŸßàáâãäåæçèéêëìíîïðñòóôõöøùúûüýþœšžÿ"
 _WESTERN_WORD = re.compile(rf"[A-Za-z{_ACCENTED}]+")
 # letters that no Western language has side by side: the same bytes are Czech, Hungarian or Turkish letters elsewhere
-_OTHER_PAGES = (("ø", "ìèùòšžíý"), ("õ", "û"), ("þð", "çü"))
+_OTHER_PAGES = (("ø", "ìèùòáíýšž"), ("õ", "û"), ("þð", "çü"))
 
 
 def open_bytes(path: Path) -> IO[bytes]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from features.cells import CellReader
+from features.cells import Cell, CellReader
 from features.declared import list_sources
 from features.events import finish_events
 from features.hygiene import set_apart_leads
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from project.folder import Project
     from project.settings import Settings
+    from project.source_settings import SourceSettings
 
 __all__ = ["connect", "read_tables"]
 
@@ -58,6 +59,8 @@ def read_tables(project: Project) -> Tables:
     account_attributes = _attributes(settings.accounts.columns if settings.accounts else {})
     for table, source, cells in list_sources(settings, declared, account_attributes):
         reader.read(table, source, cells)
+        if table == "leads" and project.more_leads is not None:
+            _add_leads(reader, source, cells, project.more_leads)
     _finish_leads(connection, settings, declared)
     set_apart_leads(connection, settings, lead_attributes)
     finish_events(connection, settings)
@@ -80,6 +83,24 @@ def read_tables(project: Project) -> Tables:
         data_until=data_until,
         record_horizon=round(settings.outcome.horizon.total_seconds()) if settings.features.track_record else None,
     )
+
+
+def _add_leads(reader: CellReader, source: SourceSettings, cells: list[Cell], file: Path) -> None:
+    """Read more leads, written like those declared, and let them stand for earlier rows of the same id.
+
+    They are listed in `more_leads`; the counts of `leads` are theirs.
+    """
+    more = source.model_copy(update={"file": str(file.resolve()), "url": None, "query": None})
+    reader.read("more_leads", more, cells)
+    connection = reader.connection
+    connection.execute("CREATE TABLE more_leads AS SELECT lead_id FROM typed_more_leads WHERE reason_aside IS NULL")
+    connection.execute("DELETE FROM typed_leads WHERE lead_id IN (SELECT lead_id FROM more_leads)")
+    connection.execute(
+        "INSERT INTO typed_leads BY NAME SELECT * EXCLUDE (after) REPLACE (row + after AS row) FROM typed_more_leads "
+        "CROSS JOIN (SELECT coalesce(max(row), 0) AS after FROM typed_leads)"
+    )
+    connection.execute("DROP TABLE typed_more_leads")
+    reader.counts["leads"] = reader.counts.pop("more_leads")
 
 
 def _attributes(columns: Mapping[str, str]) -> tuple[Attribute, ...]:

@@ -46,12 +46,14 @@ class Project:
     """A folder with `leads.toml`; everything written goes under `state`.
 
     `environment` holds the variables that the sources' `url` name, as far as they are set. The settings keep the names,
-    so that no value gets into their hash, a message or a saved model.
+    so that no value gets into their hash, a message or a saved model. `more_leads` is a file of leads beside those of
+    the settings, which it adds to or replaces.
     """
 
     folder: Path
     settings: Settings
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    more_leads: Path | None = None
 
     @property
     def state(self) -> Path:

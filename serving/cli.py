@@ -37,7 +37,7 @@ def score(
     project: ProjectOption = Path(),
     out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV or Parquet, by suffix.")] = None,
     as_of: AsOfOption = None,
-    leads: Annotated[Path | None, typer.Option("--leads", help="Other leads than leads.toml names.")] = None,
+    leads: Annotated[Path | None, typer.Option("--leads", help="Score this file; leads.toml is history.")] = None,
     closed_too: Annotated[bool, typer.Option("--all", help="Also leads that converted or were lost.")] = False,
     model: ModelOption = "champion",
     language: LanguageOption = None,
@@ -51,12 +51,14 @@ def score(
 
     Example: leads score --project crm --as-of 2026-01-15T06:00:00Z --out scored.parquet --language ru
     """
+    from dataclasses import replace
+
     from features.tables import reject_share
     from project.folder import find_project
     from serving.score import check_out, score_open_leads, write_scores
 
     terminal = Terminal(json_)
-    found = _with_leads(find_project(project), leads)
+    found = replace(find_project(project), more_leads=leads)
     spoken = language or found.settings.project.language
     if out is not None:
         check_out(out, sources=_source_files(found))
@@ -90,15 +92,6 @@ def score(
         terminal.warn(f"{share:.1%} of a table's rows were set aside, more than project.max_reject_share allows.")
         return 1
     return 0
-
-
-def _with_leads(project: Project, leads: Path | None) -> Project:
-    if leads is None:
-        return project
-    from dataclasses import replace
-
-    other = project.settings.leads.model_copy(update={"file": str(leads.resolve()), "url": None, "query": None})
-    return replace(project, settings=project.settings.model_copy(update={"leads": other}))
 
 
 def read_moment(text: str | None, option: str) -> datetime | None:

@@ -122,6 +122,9 @@ def score_open_leads(
     check_sources(tables, model, catalogue)
     moment = as_of or default_as_of(tables, not_after=scored_at)
     snapshots = build_open_snapshots(tables, moment, closed_too=closed_too)
+    if project.more_leads is not None:
+        asked = tables.connection.execute("SELECT lead_id FROM more_leads").df()["lead_id"]
+        snapshots = snapshots.loc[snapshots["lead_id"].isin(asked)].reset_index(drop=True)
     progress(f"Scoring {len(snapshots):,} leads")
     leads = score_snapshots(snapshots, tables, model, catalogue, scored_at=scored_at, language=language)
     return Scored(leads, moment, model, tables.counts)

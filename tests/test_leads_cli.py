@@ -436,8 +436,8 @@ def test_a_project_in_use_is_refused_with_code_7(own_demo: Path) -> None:
 
 def test_a_column_taken_out_of_the_settings_is_schema_drift(own_demo: Path) -> None:
     settings = own_demo / "leads.toml"
-    text = settings.read_text("utf-8").replace('channel = "category"\n', "", 1)
+    text = settings.read_text("utf-8").replace('country = "category"\n', "", 1)
     settings.write_text(text, encoding="utf-8")
     ran = run_leads("score", "-p", own_demo)
     assert ran.exit_code == 5
-    assert "channel" in ran.output
+    assert "country" in ran.output

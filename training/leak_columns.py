@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from features.forms import ORDERS, ColumnToRead, guess_form
 from features.ingest import connect
 from features.sources import open_source
 from features.tables import quote
+from features.written import moment_of, number_text
 
 if TYPE_CHECKING:
+    import duckdb
+
     from project.source_settings import SourceSettings
 
 __all__ = ["read_header_of", "read_whole_source"]
 
 _NEARLY = 0.95
 _BLANKS = "' \t\r\n\u00a0'"
-_DAY_FIRST = ("%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%y")
-_MONTH_FIRST = ("%m/%d/%Y", "%m/%d/%y")
-_CLOCKS = ("", " %H:%M", " %H:%M:%S")
 
 
 def read_header_of(source: SourceSettings, key: str, *, folder: Path) -> list[str]:
@@ -68,14 +69,22 @@ def read_whole_source(
             connection.register("batch", batch.rename_columns([*names.values(), "row"]))
             connection.execute(f"INSERT INTO raw BY NAME SELECT * FROM batch WHERE {keep}")
             connection.unregister("batch")
-        newest = f"{_type(names[latest_by], latest_by, source, None)[1]} DESC NULLS LAST, " if latest_by else ""
+        newest = ""
+        if latest_by is not None:
+            newest = f"{_moment(connection, 'raw', names[latest_by], latest_by, source)} DESC NULLS LAST, "
         cells = ", ".join(f"{_cell(name, header, source)} AS {name}" for header, name in names.items())
         one = f"row_number() OVER (PARTITION BY trim({names[key]}, {_BLANKS}) ORDER BY {newest}row) = 1"
         connection.execute(
             f"CREATE TABLE kept AS SELECT place, {cells} FROM wanted LEFT JOIN (SELECT * FROM raw QUALIFY {one}) "
             f"ON trim({names[key]}, {_BLANKS}) = id"
         )
-        typed = {header: _type(name, header, source, kinds.get(header)) for header, name in names.items()}
+        typed = {
+            header: (
+                _number(connection, "kept", name, header, source),
+                _moment(connection, "kept", name, header, source),
+            )
+            for header, name in names.items()
+        }
         counts = connection.execute(
             f"SELECT {', '.join(f'count({names[h]}), count({n}), count({t})' for h, (n, t) in typed.items())} FROM kept"
         ).fetchall()[0]
@@ -108,21 +117,20 @@ def _cell(column: str, header: str, source: SourceSettings) -> str:
     return f"CASE WHEN {trimmed} NOT IN ({', '.join(map(quote, tokens))}) THEN {trimmed} END" if tokens else trimmed
 
 
-def _type(column: str, header: str, source: SourceSettings, kind: str | None) -> tuple[str, str]:
-    """Return the cell as a number and as a time, null where it is none."""
+def _number(connection: duckdb.DuckDBPyConnection, table: str, column: str, header: str, source: SourceSettings) -> str:
     own = source.cells.get(header)
-    decimal = (own.decimal if own else None) or source.decimal
-    form = (own.date_format if own else None) or source.date_format
-    plain = f"regexp_replace({column}, '[\\s\u00a0\u202f]', '', 'g')"
-    comma = f"replace({plain}, ',', '.')"
-    number = f"try_cast({comma if decimal == ',' or kind == 'number' else plain} AS DOUBLE)"
-    if form is not None and "%" in form:
-        forms: Sequence[str] = (form,)
+    declared = (own.decimal if own else None) or source.decimal
+    form = guess_form(connection, table, ColumnToRead(header, column, "number", declared))
+    number = f"try_cast({number_text(column, form.mark or '.')} AS DOUBLE)"
+    return f"CASE WHEN isfinite({number}) THEN {number} END"
+
+
+def _moment(connection: duckdb.DuckDBPyConnection, table: str, column: str, header: str, source: SourceSettings) -> str:
+    own = source.cells.get(header)
+    declared = (own.date_format if own else None) or source.date_format
+    form = guess_form(connection, table, ColumnToRead(header, column, "time", declared))
+    if form.mark is not None and form.mark not in ORDERS:
+        moment = f"CAST(try_strptime({column}, {quote(form.mark)}) AS TIMESTAMPTZ)"
     else:
-        days = {"dmy": _DAY_FIRST, "mdy": _MONTH_FIRST}.get(form or "", (*_DAY_FIRST, *_MONTH_FIRST))
-        forms = [day + clock for day in days for clock in _CLOCKS]
-    moments = [f"try_cast({column} AS TIMESTAMPTZ)"]
-    moments += [f"CAST(try_strptime({column}, {quote(one)}) AS TIMESTAMPTZ)" for one in forms]
-    moment = f"coalesce({', '.join(moments)})"
-    sane = f"CASE WHEN year({moment}) BETWEEN 1900 AND 2099 THEN {moment} END"
-    return f"CASE WHEN isfinite({number}) THEN {number} END", sane
+        moment = moment_of(column, form.mark)
+    return f"CASE WHEN year({moment}) BETWEEN 1990 AND 2099 THEN {moment} END"

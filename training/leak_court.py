@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from features.presets import recognise_preset
 from project.errors import QualityGateError
 from project.files import write_atomically
+from training.inspection import spell
 from training.leak_bench import Bench, make_bench
 from training.leak_clues import Clue
 from training.leak_columns import read_header_of, read_whole_source
@@ -28,6 +30,11 @@ if TYPE_CHECKING:
 __all__ = ["Trial", "judge_project", "refuse_leaks", "write_verdicts"]
 
 Progress = Callable[[str], None]
+# what counts on while a lead lives: without dates nobody can say how it stood at creation
+_RUNNING = (
+    r"\b(total|count|number of|num|visits?|views?|sessions?|opens?|clicks?|calls?|time|duration|last|recent)\b"
+    r"|\bactivit|всего|количеств|число|визит|просмотр|сесси|звонк|время|последн|активност"
+)
 
 
 @dataclass(frozen=True)
@@ -63,12 +70,15 @@ def judge_project(
     examples: Examples | None,
     *,
     progress: Progress,
+    denied: Mapping[str, str] | None = None,
     thorough: bool = True,
 ) -> Trial:
     """Try every column of leads, accounts and stages, and every feature of the examples.
 
     Parameters
     ----------
+    denied
+        Header → why it is written after the outcome, beside what is known of the CRM that wrote the export.
     thorough
         Whether a flat file's bracket of honest skill is measured too.
     """
@@ -76,7 +86,7 @@ def judge_project(
     bench = make_bench(project, tables)
     progress("Trying every column of the leads")
     columns = _read_leads(project, bench)
-    own = judge_columns(columns, bench, denied=_known_of_its_crm(columns))
+    own = judge_columns(columns, bench, denied={**_known_of_its_crm(columns), **(denied or {})})
     _add_roles(own, project)
     declared = {name for name, kind in settings.leads.columns.items() if kind != "rule"}
     verdicts = _pronounce(own, "leads", declared, settings.training.leaks_allowed)
@@ -186,6 +196,7 @@ def _bracket(columns: Mapping[str, pd.Series], clues: Clues, bench: Bench, proje
             name: v
             for name, v in usable.items()
             if all(clue.family == "skill" and clue.weight == "hint" for clue in clues[name])
+            and not re.search(_RUNNING, spell(name))
         },
     }  # fmt: skip
     return measure_bracket(sets, bench.won[known], bench.groups[known]) if has_enough(bench) else ()

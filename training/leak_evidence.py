@@ -136,7 +136,7 @@ def judge_features(
     Parameters
     ----------
     frame, snapshots
-        Features and questions, row by row; `snapshots` also has `converted` and `account_id`.
+        Features and questions, row by row; `snapshots` also has `converted` and `group_id`.
     """
     clues: Clues = {name: [] for name in catalogue.names}
     for future in find_future_features(frame, snapshots, tables, catalogue):
@@ -150,7 +150,7 @@ def judge_features(
         bench,
         won=asked["converted"].to_numpy(dtype=np.bool_),
         known=np.ones(len(rows), dtype=np.bool_),
-        groups=pd.factorize(asked["account_id"])[0].astype(np.int64),
+        groups=pd.factorize(asked["group_id"])[0].astype(np.int64),
         order=order.astype("int64").to_numpy().astype(np.int64),
     )
     _add_statistics(clues, {name: frame[name].iloc[rows] for name in catalogue.names}, one)
