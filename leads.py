@@ -45,7 +45,8 @@ def demo(
     """
     from project.files import lock_folder
     from project.folder import find_project
-    from serving.score import score_open_leads, write_scores
+    from serving.score import score_open_leads
+    from serving.scored_file import write_scores
     from training.demo import write_demo_project
     from training.pipeline import train_model
     from training.record import answer_for_machines, record_training

@@ -55,7 +55,8 @@ def score(
 
     from features.tables import reject_share
     from project.folder import find_project
-    from serving.score import check_out, score_open_leads, write_scores
+    from serving.score import score_open_leads
+    from serving.scored_file import check_out, write_scores
 
     terminal = Terminal(json_)
     found = replace(find_project(project), more_leads=leads)

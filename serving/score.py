@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from models.lead_model import LeadModel
 from models.reasons import Language, reason_columns
 from models.registry import find_model
 from project.duration import format_duration, parse_duration
-from project.errors import SchemaError, SettingsError, name_some
+from project.errors import SchemaError, name_some
 
 if TYPE_CHECKING:
     from features.tables import TableCount, Tables
@@ -32,13 +31,11 @@ __all__ = [
     "COLUMNS",
     "Scored",
     "check_known",
-    "check_out",
     "check_sources",
     "load_named_model",
     "score_frame",
     "score_open_leads",
     "score_snapshots",
-    "write_scores",
 ]
 
 COLUMNS = (
@@ -271,31 +268,3 @@ def _best_first(scored: pd.DataFrame) -> pd.DataFrame:
         (scored["lead_id"].to_numpy(dtype=object).astype(str), -scored["log_odds"], -scored["probability"], rank)
     )
     return scored.iloc[order].reset_index(drop=True)
-
-
-def check_out(path: Path, *, sources: Sequence[Path] = ()) -> None:
-    """Refuse to write anything but .csv or .parquet, or over one of the sources."""
-    if path.suffix.lower() not in {".csv", ".parquet"}:
-        raise SettingsError(f"{path}: write to a .csv or a .parquet file.")
-    if path.resolve() in {source.resolve() for source in sources}:
-        raise SettingsError(f"{path}: is one of the files that leads.toml reads. Choose another name.")
-
-
-def write_scores(scored: pd.DataFrame, path: Path) -> None:
-    """Write CSV or Parquet, by suffix; the file is whole or absent, and the same scores give the same bytes.
-
-    Raises
-    ------
-    SettingsError
-        Another suffix.
-    StorageError
-        The file cannot be written.
-    """
-    from project.files import write_atomically
-
-    check_out(path)
-    with write_atomically(path) as temporary:
-        if path.suffix.lower() == ".csv":
-            scored.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
-        else:
-            scored.to_parquet(temporary, index=False)
