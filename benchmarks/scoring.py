@@ -19,6 +19,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+# features.py beside this file is called like the room, and must not stand in its way
+sys.path[0] = str(Path(__file__).parents[1])
+
 import numpy as np
 
 from features.engine import build_features
