@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 
 from conftest import run_leads
+from features.engine import build_features
 from features.ingest import read_tables
+from features.listing import build_catalogue
 from project.errors import QualityGateError
 from project.folder import Project, find_project
 from training.bands import make_rules
@@ -32,6 +34,7 @@ from training.leak_writing import (
     clue_of_words,
 )
 from training.pipeline import train_model
+from worlds import ask, make_project, utc
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import leaks as benchmark
@@ -199,8 +202,6 @@ def test_no_feature_of_the_catalogue_knows_the_future(crm: tuple[Project, Exampl
 
 
 def test_a_frame_built_without_the_event_cut_is_found_out(crm: tuple[Project, Examples]) -> None:
-    from features.engine import build_features
-
     project, examples = crm
     tables = read_tables(project)
     late = examples.snapshots.assign(as_of=pd.Timestamp(tables.data_until).as_unit("us"))
@@ -221,6 +222,37 @@ def test_the_future_test_leaves_the_tables_as_they_were(crm: tuple[Project, Exam
     before = tables.connection.execute(count).fetchall()
     find_future_features(examples.frame, examples.snapshots, tables, examples.catalogue)
     assert tables.connection.execute(count).fetchall() == before
+
+
+COLLEAGUES = """
+[leads]
+file = "leads.csv"
+id = "id"
+created_at = "created"
+account = "account"
+[stages]
+file = "stages.csv"
+lead = "id"
+at = "at"
+stage = "stage"
+[outcome]
+horizon = "10d"
+won = ["won"]
+lost = ["lost"]
+"""
+
+
+def test_an_invented_win_stands_for_what_became_of_the_lead(tmp_path: Path) -> None:
+    # lost first, won later: one lead, one outcome, and one colleague for the other, whatever is invented
+    leads = "id,created,account\n1,2024-01-01T00:00:00Z,a\n2,2024-01-05T00:00:00Z,a\n"
+    stages = "id,at,stage\n1,2024-01-10T00:00:00Z,lost\n1,2024-02-10T00:00:00Z,won\n2,2024-03-01T00:00:00Z,won\n"
+    project = make_project(tmp_path, COLLEAGUES, {"leads.csv": leads, "stages.csv": stages})
+    tables = read_tables(project)
+    catalogue = build_catalogue(tables, project.settings).keep(["colleague_count", "colleague_win_count"])
+    asked = ask(("2", utc("2024-01-20")), ("1", utc("2024-01-20")), ("2", utc("2024-02-20")))
+    frame = build_features(asked, tables, catalogue)
+    assert frame["colleague_count"].tolist() == [1.0, 1.0, 1.0]
+    assert find_future_features(frame, asked, tables, catalogue) == ()
 
 
 def test_training_stops_at_a_declared_leak_and_says_what_to_do(tmp_path: Path) -> None:

@@ -100,7 +100,9 @@ def _ending_at(tables: Tables, moment: np.datetime64, lead_ids: Sequence[str], *
         for table, columns in _columns(cursor).items():
             rows = _past(table, columns, when)
             if invent and (later := _invented(table, columns, when)):
-                rows = f"{rows} UNION ALL BY NAME {later}"
+                # a lead has one outcome: an invented one stands for what is known
+                kept = f"SELECT * FROM ({rows}) ANTI JOIN ({later}) USING (lead_id)" if table == "outcomes" else rows
+                rows = f"{kept} UNION ALL BY NAME {later}"
             cursor.execute(f"CREATE VIEW {_SCHEMA}.{table} AS {rows}")
         cursor.execute(f"SET search_path = '{_SCHEMA},main'")
         yield replace(tables, connection=cursor)
