@@ -11,7 +11,7 @@ __all__ = ["Catalogue", "Criterion", "Feature", "Origin", "Statistic", "Subject"
 Origin = Literal["lead", "account", "clock", "behaviour", "colleagues", "track_record", "ideal_customer"]
 Statistic = Literal[
     "value", "age", "hour", "weekday", "month", "count", "day_count", "session_count", "share", "trend", "sum",
-    "since_last", "since_first", "span", "leads", "wins", "win_rate", "win_evidence", "fit",
+    "since_last", "since_first", "span", "leads", "wins", "win_rate", "fit",
 ]  # fmt: skip
 
 

@@ -19,7 +19,7 @@ __all__ = ["features_sql"]
 
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_COUNTED = {"count", "day_count", "session_count", "sum", "leads", "wins", "win_evidence"}
+_COUNTED = {"count", "day_count", "session_count", "sum", "leads", "wins"}
 
 
 def features_sql(catalogue: Catalogue, *, lead_columns: Mapping[str, str], account_columns: Mapping[str, str]) -> str:

@@ -169,17 +169,13 @@ def _track_record_features(settings: Settings) -> list[Feature]:
     features = []
     for header in settings.features.track_record:
         label = settings.leads.labels.get(header) or Label(en=header, ru=header)
-        entries: list[tuple[str, Statistic, str, str]] = [
-            ("win_rate", "win_rate", "share of earlier leads that bought", "доля купивших среди прежних обращений"),
-            ("win_evidence", "win_evidence", "earlier leads with a known outcome", "прежних обращений с исходом"),
-        ]
-        features += [
+        features.append(
             Feature(
-                f"{slug(header)}_{name}", "number", "track_record", header, statistic, horizon, why,
-                f"{label.en}: {en}", f"{label.ru}: {ru}",
+                f"{slug(header)}_win_rate", "number", "track_record", header, "win_rate", horizon, why,
+                f"{label.en}: share of earlier leads that bought",
+                f"{label.ru}: доля купивших среди прежних обращений",
             )
-            for name, statistic, en, ru in entries
-        ]  # fmt: skip
+        )  # fmt: skip
     return features
 
 

@@ -2,7 +2,7 @@
 
 Known at the start of the day of `as_of` are the leads whose whole horizon was over by then (`matured`). With n such
 leads of the level, w of them converted, and the share π among all of them, the win rate is (w + a·π) / (n + a): a level
-seen seldom says little more than all leads do.
+seen seldom says little more than all leads do. How many leads there were is no feature: it tells the date.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def track_record_steps(records: Sequence[tuple[int, Feature]], lead_columns: Map
         f" LEFT JOIN {name} ON {name}.level = leads.{lead_columns[header]} AND {name}.day = {_DAY_OF_AS_OF}"
         for header, name in names.items()
     )
-    columns = ", ".join(f"{_answer(feature, names[feature.subject])} AS b{place}" for place, feature in records)
+    columns = ", ".join(f"{_answer(names[feature.subject])} AS b{place}" for place, feature in records)
     steps.append(
         f"""track_record_then AS (SELECT snapshots.snapshot_id, {columns} FROM snapshots
         JOIN leads ON leads.lead_id = snapshots.lead_id
@@ -71,8 +71,6 @@ def _running_steps(name: str, counts: str, asked: str, *, by: str) -> list[str]:
     ]
 
 
-def _answer(feature: Feature, name: str) -> str:
-    if feature.statistic == "win_evidence":
-        return f"coalesce({name}.n, 0.0)"
+def _answer(name: str) -> str:
     prior = "record_all.w / nullif(record_all.n, 0.0)"
     return f"(coalesce({name}.w, 0.0) + {_PRIOR!r} * {prior}) / (coalesce({name}.n, 0.0) + {_PRIOR!r})"
