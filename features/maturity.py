@@ -23,7 +23,7 @@ def finish_matured(
     """Make the table `matured` for track records; it is empty where none is asked for.
 
     A lead counts if it came in while outcomes were recorded, and its horizon ended before they stop being so. Flagged
-    leads, and leads whose loss says nothing of them, do not count.
+    leads, and leads whose loss within the horizon says nothing of them, do not count.
     """
     connection.execute("CREATE TABLE matured (lead_id VARCHAR, known_at TIMESTAMP, converted INTEGER)")
     if not settings.features.track_record:
@@ -35,7 +35,7 @@ def finish_matured(
             + {horizon}, false) AS INTEGER)
         FROM leads LEFT JOIN outcomes ON outcomes.lead_id = leads.lead_id
         WHERE created_at >= ? AND created_at + {horizon} <= ? AND flag IS NULL
-            AND coalesce(won_at < created_at + {horizon} OR lost_as NOT IN ('unknown', 'junk')
-                OR lost_at >= created_at + {horizon}, true)""",
+            AND (coalesce(won_at < created_at + {horizon}, false) OR coalesce(lost_at >= created_at + {horizon}, true)
+                OR lost_as = 'lost')""",
         [observed_from, observed_until],
     )
