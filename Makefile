@@ -33,7 +33,7 @@ check: setup  ## Lint, format and types.
 	$(BIN)/mypy
 
 test: check  ## Everything that must hold: check, then all tests and doctests.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadscope
 
 format: setup  ## Let ruff mend what it can.
 	$(BIN)/ruff check --fix .
