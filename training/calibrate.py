@@ -17,9 +17,10 @@ __all__ = ["CalibrationChoice", "choose_calibrator", "fit_calibrator"]
 Vector: TypeAlias = NDArray[np.float64]
 
 _FOLDS = 10
-_LOOSE = 3.0
+_FEW, _SOME, _MANY = 50, 200, 1_500
+_NARROW_FEW, _NARROW, _LOOSE = (0.25, 0.0), (0.5, 0.15), (3.0, 0.5)
+_BEND = 0.1
 _STIFFNESS = (1.0, 10.0, 100.0, 1_000.0)
-_FEW, _SOME, _MANY, _PLENTY = 50, 200, 1_500, 5_000
 _WALL = 1e4
 _STEPS = 50
 
@@ -87,9 +88,10 @@ def choose_calibrator(
 ) -> CalibrationChoice:
     """Choose how to bend log-odds toward what happened, from doing nothing to a spline.
 
-    The number of converted leads decides what may be tried, and a normal prior around doing nothing how far it may
-    move (standard deviations of shift and slope): below 50 only the level, 0.25; below 200 a line too, 0.5 and 0.15;
-    above, 3 and 0.5; from 1,500 on a parabola too, from 5,000 on a spline of several stiffnesses. The one with the
+    The number of converted leads decides what may be tried: below 50 only the level may move; from there on a line
+    too; from 1,500 on a parabola and splines of several stiffnesses. Normal priors hold each toward doing nothing, with
+    standard deviations of 3 for the shift and 0.5 for the slope. Below 200 narrower priors are tried beside these (0.5
+    and 0.15; below 50, 0.25): they lose least where little is wrong, the wide ones where much is. The one with the
     largest gain less its cost is taken, if that is above nothing: k numbers lose about k / (2n) nats to chance, so a
     calibrator that is hardly needed makes things worse.
 
@@ -169,18 +171,18 @@ def _curves(period: _Period) -> Iterator[Curve]:
     if period.leads < 2:
         return
     log_odds, positives = period.log_odds, _whole(period.positives)
-    level_sd, line_sd = (0.25 if positives < _FEW else 0.5), (0.5, 0.15)
-    if positives >= _SOME:
-        level_sd, line_sd = _LOOSE, (_LOOSE, 0.5)
-    yield level_curve(log_odds, sd=level_sd)
+    narrow = _NARROW_FEW if positives < _FEW else _NARROW
+    priors = [narrow, _LOOSE] if positives < _SOME else [_LOOSE]
+    yield from (level_curve(log_odds, sd=prior[0]) for prior in priors)
     if positives < _FEW or float(np.std(log_odds)) < 1e-9:
         return
     centre = float(np.average(log_odds, weights=period.weight))
-    yield line_curve(log_odds, centre=centre, sd=line_sd)
-    curves = [parabola_curve(log_odds, centre=centre, sd=(*line_sd, 0.1))] if positives >= _MANY else []
-    if positives >= _PLENTY:
-        curves += [spline_curve(log_odds, sd=line_sd, stiffness=stiffness) for stiffness in _STIFFNESS]
-    yield from (curve for curve in curves if curve is not None)
+    yield from (line_curve(log_odds, centre=centre, sd=prior) for prior in priors)
+    if positives < _MANY:
+        return
+    bent = [parabola_curve(log_odds, centre=centre, sd=(*_LOOSE, _BEND))]
+    bent += [spline_curve(log_odds, sd=_LOOSE, stiffness=stiffness) for stiffness in _STIFFNESS]
+    yield from (curve for curve in bent if curve is not None)
 
 
 def _try(curve: Curve, period: _Period) -> CalibrationChoice:
