@@ -128,7 +128,7 @@ def _shift_to(rate: float, near: Vector) -> float:
     def lack(shift: float) -> float:
         return float(np.mean(special.expit(near + shift))) - rate
 
-    return float(optimize.brentq(lack, least - 1e-9, most + 1e-9, xtol=1e-9))
+    return float(optimize.brentq(lack, least - 1e-9, most + 1e-9, xtol=1e-7))
 
 
 def _clopper_pearson(wins: float, n: int, *, level: float) -> tuple[float, float]:
