@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.bands import BandPolicy
-from models.calibration import AffineCalibrator
+from models.calibration import read_calibrator
 from models.columns import ModelColumn
 from models.estimator_files import read_estimator, write_estimator
 from models.lead_model import LeadModel
@@ -137,7 +137,7 @@ def load_model(folder: Path, *, build_canary: BuildCanary | None = None, verifie
         model = LeadModel(
             columns=tuple(ModelColumn.from_json(entry) for entry in manifest["columns"]),
             estimator=read_estimator(folder, manifest, verified=verified),
-            calibrator=AffineCalibrator.from_json(manifest["calibrator"]),
+            calibrator=read_calibrator(manifest["calibrator"]),
             policy=BandPolicy.from_json(manifest["policy"]),
             manifest=manifest,
         )

@@ -24,7 +24,8 @@ def write_estimator(estimator: Estimator) -> tuple[Entry, dict[str, bytes]]:
     """Return what the manifest says of an estimator, and its files by name."""
     if not isinstance(estimator, Blend):
         return _write_part(estimator, "estimator")
-    parts, files = [], {}
+    parts: list[Entry] = []
+    files: dict[str, bytes] = {}
     for number, (part, weight) in enumerate(zip(estimator.parts, estimator.weights, strict=True)):
         entry, own = _write_part(part, f"estimator-{number}")
         parts.append({**entry, "weight": weight})

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bands import BandPolicy
-from models.calibration import AffineCalibrator
+from models.calibration import Calibrator
 from models.columns import ModelColumn, encode_frame, find_flags, own_contributions
 from models.estimators import Estimator
 from models.reasons import Language, Reason, find_reasons
@@ -33,7 +33,7 @@ class LeadModel:
 
     columns: tuple[ModelColumn, ...]
     estimator: Estimator
-    calibrator: AffineCalibrator
+    calibrator: Calibrator
     policy: BandPolicy
     manifest: Mapping[str, object]
 

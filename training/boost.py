@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from models.estimators import Blend, BoostedTrees
 from training.fit import FitData
 
-__all__ = ["boosting_parameters", "fit_bag", "fit_trees", "find_rounds"]
+__all__ = ["boosting_parameters", "find_rounds", "fit_bag", "fit_trees"]
 
 _ROUNDS, _PATIENCE = 2_000, 100
 _MORE_ROUNDS = 1.1
@@ -58,7 +58,7 @@ def find_rounds(data: FitData, *, seed: int) -> int:
         valid_sets=[_dataset(check)],
         callbacks=[lightgbm.early_stopping(_PATIENCE, verbose=False)],
     )
-    return max(1, round(watched.best_iteration * _MORE_ROUNDS))
+    return max(1, round(int(watched.best_iteration) * _MORE_ROUNDS))
 
 
 def fit_trees(data: FitData, *, rounds: int, seed: int) -> BoostedTrees:

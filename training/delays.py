@@ -30,7 +30,7 @@ class DelayCurve:
     edges
         Times since `as_of`, as shares of the horizon, rising from 0 to 1, shape (edges,).
     share
-        By age of the lead when it was asked about: share of conversions that came by each edge, same shape, from 0 to 1.
+        By age of the lead when it was asked about: share of conversions that came by each edge, same shape.
     conversions
         How many converted leads it was learnt from.
     """
@@ -66,7 +66,7 @@ class Known:
     converted
         Whether a conversion has been seen by then.
     seen
-        F: 1 for those whose horizon is over or that have converted, less for the young, shape (rows,).
+        F: 1 for those whose horizon is over, less for the young, shape (rows,).
     """
 
     converted: Flags
@@ -115,9 +115,8 @@ def known_at(age: NDArray[np.int64], delay: Vector, watched: Vector, curve: Dela
         Without one only rows watched for the whole horizon say anything: `seen` of the others is 0.
     """
     converted = delay < np.minimum(watched, 1.0)  # NaN: no
-    over = watched >= 1.0
-    seen = np.where(over, 1.0, curve.seen(age, watched) if curve is not None else 0.0)
-    return Known(converted, np.where(converted & (curve is not None), 1.0, seen))
+    seen = curve.seen(age, watched) if curve is not None else np.zeros(len(watched))
+    return Known(converted, np.where(watched >= 1.0, 1.0, seen))
 
 
 def still_to_come(probability: Vector, seen: Vector) -> Vector:

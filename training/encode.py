@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from training.examples import Examples
     from training.split import Origin
 
-__all__ = ["Learnt", "learn_at"]
+__all__ = ["Learnt", "learn_at", "look_back"]
 
 _MISSING = "\0missing"  # no level can be called so: text from files holds no NUL
 
@@ -33,7 +33,7 @@ class Learnt:
     Attributes
     ----------
     rows
-        Positions of the examples that are learnt from: the origin's `fit` rows, or those of them whose horizon was over.
+        Positions of the examples to learn from: the origin's `fit` rows, or those of them whose horizon was over.
     known
         What was known of them then.
     matrix
@@ -67,7 +67,8 @@ def learn_at(examples: Examples, origin: Origin, *, horizon: timedelta, young: b
         Whether to learn from leads whose horizon was not over yet, too.
     """
     rows = origin.fit
-    known, delays = _look_back(examples.snapshots.iloc[rows], origin, horizon=horizon)
+    delays = _learn_delays(examples.snapshots.iloc[rows], origin, horizon)
+    known = look_back(examples.snapshots.iloc[rows], origin, horizon=horizon, delays=delays)
     over = _is_over(examples.snapshots.iloc[rows], origin, horizon)
     if not young or delays is None:
         rows, known = rows[over], Known(known.converted[over], np.ones(int(over.sum())))
@@ -90,19 +91,25 @@ def learn_at(examples: Examples, origin: Origin, *, horizon: timedelta, young: b
     return Learnt(origin, rows, known, columns, matrix, delays, leads)
 
 
-def _look_back(snapshots: pd.DataFrame, origin: Origin, *, horizon: timedelta) -> tuple[Known, DelayCurve | None]:
-    converted = snapshots["converted"].to_numpy(dtype=np.bool_)
+def look_back(snapshots: pd.DataFrame, origin: Origin, *, horizon: timedelta, delays: DelayCurve | None) -> Known:
+    """Say what was known of snapshots at an origin; all of it, where labels are taken as they turned out."""
     if origin.at is None:
-        return Known(converted, np.ones(len(snapshots))), None
+        return Known(snapshots["converted"].to_numpy(dtype=np.bool_), np.ones(len(snapshots)))
     delay = snapshots["delay"].to_numpy(dtype=np.float64)
-    watched = ((np.datetime64(origin.at, "us") - snapshots["as_of"].to_numpy()) / np.timedelta64(horizon)).astype(
-        np.float64
-    )
-    age = _ages(snapshots)
-    leads = snapshots["lead_id"].to_numpy(dtype=object).astype(str)
-    rows = converted & (watched >= 1.0)
-    curve = learn_delays(age[rows], delay[rows], leads[rows])
-    return known_at(age, delay, watched, curve), curve
+    return known_at(_ages(snapshots), delay, _watched(snapshots, origin, horizon), delays)
+
+
+def _learn_delays(snapshots: pd.DataFrame, origin: Origin, horizon: timedelta) -> DelayCurve | None:
+    if origin.at is None:
+        return None
+    rows = snapshots["converted"].to_numpy(dtype=np.bool_) & (_watched(snapshots, origin, horizon) >= 1.0)
+    delay = snapshots["delay"].to_numpy(dtype=np.float64)[rows]
+    return learn_delays(_ages(snapshots)[rows], delay, snapshots["lead_id"].to_numpy(dtype=object)[rows].astype(str))
+
+
+def _watched(snapshots: pd.DataFrame, origin: Origin, horizon: timedelta) -> NDArray[np.float64]:
+    since = np.datetime64(origin.at, "us") - snapshots["as_of"].to_numpy().astype("datetime64[us]")
+    return since.astype(np.int64) / (horizon / timedelta(microseconds=1))
 
 
 def _is_over(snapshots: pd.DataFrame, origin: Origin, horizon: timedelta) -> NDArray[np.bool_]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.columns import ModelColumn
 from models.linear import LinearTerm, Logistic, transform_number
 
-__all__ = ["FitData", "fit_logistic"]
+__all__ = ["FitData", "find_strength", "fit_logistic"]
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -74,20 +74,23 @@ class FitData:
         return self.inputs or tuple(range(self.matrix.shape[1]))
 
 
-def fit_logistic(data: FitData, *, strength: float | None = None) -> Logistic:
-    """Fit logistic regression with ridge, its strength chosen on the last leads, then on all rows.
+def fit_logistic(data: FitData, *, strength: float) -> Logistic:
+    """Fit logistic regression with ridge; `strength` is one over its precision, where rows weigh in leads.
 
     Numbers are standardised, skewed ones after sign(x)·log(1 + |x|), and their lines bend at four quantiles; categories
     are one-hot; missing values have a weight of their own. Of a long history 60,000 rows say enough.
     """
-    if strength is None:
-        late = data.late()
-        early, check = data.part(~late).thin(_SEARCH_ROWS), data.part(late).thin(_SEARCH_ROWS)
-        strength = _MIDDLE
-        if 0 < early.target.sum() < len(early.target):
-            losses = [_mean_log_loss(_fit_ridge(early, c), check) for c in _STRENGTHS]
-            strength = _STRENGTHS[int(np.argmin(losses))]
-    return _fit_ridge(data.thin(_MOST_ROWS), strength)
+    return next(_fit_ridges(data.thin(_MOST_ROWS), [strength]))
+
+
+def find_strength(data: FitData) -> float:
+    """Return the strength that is best for the last leads of the data when fitted on the others."""
+    late = data.late()
+    early, check = data.part(~late).thin(_SEARCH_ROWS), data.part(late).thin(_SEARCH_ROWS)
+    if not 0 < early.target.sum() < len(early.target):
+        return _MIDDLE
+    losses = [_mean_log_loss(model, check) for model in _fit_ridges(early, _STRENGTHS)]
+    return _STRENGTHS[int(np.argmin(losses))]
 
 
 def _mean_log_loss(model: Logistic, data: FitData) -> float:
@@ -95,32 +98,45 @@ def _mean_log_loss(model: Logistic, data: FitData) -> float:
     return float(np.mean(np.logaddexp(0.0, margin) - data.target * margin))
 
 
-def _fit_ridge(data: FitData, strength: float) -> Logistic:
+def _fit_ridges(data: FitData, strengths: Sequence[float]) -> Iterator[Logistic]:
+    """Fit with one strength after the other, each from where the last one ended."""
     from sklearn.linear_model import LogisticRegression
 
-    terms = [_blank_term(data, place) for place in range(data.matrix.shape[1])]
-    parts = [_design(data.matrix[:, place], term) for place, term in enumerate(terms)]
-    design, rows, labels, weight = _harden(np.column_stack([part for part, _ in parts]), data)
-    solver = LogisticRegression(C=strength, solver="newton-cholesky", max_iter=200, tol=1e-5)
-    solver.fit(design[rows], labels, sample_weight=weight)
-    weights, start = solver.coef_[0], 0
+    blanks = [_blank_term(data, place) for place in range(data.matrix.shape[1])]
+    parts = [_design(data.matrix[:, place], term) for place, term in enumerate(blanks)]
+    rows, labels, weight = _harden(data)
+    design = np.column_stack([part for part, _ in parts])[rows]
+    solver = LogisticRegression(solver="newton-cholesky", max_iter=200, tol=1e-5, warm_start=True)
+    for strength in strengths:
+        solver.set_params(C=strength).fit(design, labels, sample_weight=weight)
+        yield _read_terms(solver.coef_[0], float(solver.intercept_[0]), data, blanks, parts)
+
+
+def _read_terms(
+    weights: Vector,
+    intercept: float,
+    data: FitData,
+    blanks: Sequence[LinearTerm],
+    parts: Sequence[tuple[Matrix, Vector]],
+) -> Logistic:
+    terms, start = list(blanks), 0
     for place, (part, scale) in enumerate(parts):
         own = weights[start : start + part.shape[1]] * scale
         start += part.shape[1]
         if part.shape[1]:
             term = replace(terms[place], weights=tuple(map(float, own[:-1])), missing_weight=float(own[-1]))
             terms[place] = replace(term, mean=float(np.mean(term.raw_contribution(data.matrix[:, place]))))
-    return Logistic(float(solver.intercept_[0]) + sum(term.mean for term in terms), tuple(terms))
+    return Logistic(intercept + sum(term.mean for term in terms), tuple(terms))
 
 
-def _harden(design: Matrix, data: FitData) -> tuple[Matrix, NDArray[np.intp], NDArray[np.bool_], Vector]:
+def _harden(data: FitData) -> tuple[NDArray[np.intp], NDArray[np.bool_], Vector]:
     """Give every half-known row twice, converted and not, with the weight of each: the likelihood is the same."""
     rows = np.arange(len(data.target))
     half = rows[(data.target > 0.0) & (data.target < 1.0)]
     every = np.concatenate([rows, half])
     labels = np.concatenate([data.target > 0.0, np.zeros(len(half), dtype=np.bool_)])
     weight = np.concatenate([np.where(data.target > 0.0, data.target, 1.0), 1.0 - data.target[half]])
-    return design, every, labels, weight * data.weight
+    return every, labels, weight * data.weight
 
 
 def _blank_term(data: FitData, place: int) -> LinearTerm:

@@ -68,7 +68,7 @@ def label_snapshots(snapshots: pd.DataFrame, tables: Tables, horizon: timedelta)
     labelled = snapshots.merge(outcomes, on="lead_id", how="left", validate="many_to_one")
     end = labelled["as_of"] + horizon
     labelled["converted"] = (labelled["won_at"] >= labelled["as_of"]) & (labelled["won_at"] < end)
-    delay = (labelled["won_at"] - labelled["as_of"]) / horizon
+    delay = (labelled["won_at"] - labelled["as_of"]).dt.total_seconds() / horizon.total_seconds()
     labelled["delay"] = delay.where(labelled["converted"]).astype("float64")
     lost = (labelled["lost_at"] >= labelled["as_of"]) & (labelled["lost_at"] < end)
     unknown = lost & (labelled["lost_as"] == "unknown") & ~labelled["converted"]

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from models.calibration import logit
 from models.columns import encode_frame
-from models.estimators import BaseRate, Blend, Estimator
+from models.estimators import BaseRate, Estimator
 from models.linear import LinearTerm, Logistic
 from training.boost import find_rounds, fit_bag, fit_trees
 from training.delays import still_to_come
 from training.encode import Learnt
-from training.fit import FitData, fit_logistic
+from training.fit import FitData, find_strength, fit_logistic
 
 if TYPE_CHECKING:
     from training.examples import Examples
@@ -41,11 +41,21 @@ _MEMBERS, _FEWER_MEMBERS, _MANY_ROWS = 5, 3, 120_000
 
 @dataclass(frozen=True)
 class Plan:
-    """How a rung is fitted: how it is told categories, and for trees how many and their share in a blend."""
+    """How a rung is fitted.
+
+    Attributes
+    ----------
+    telling
+        How it is told categories: by a code for every level, or by how the level did.
+    strength, rounds
+        Of the logistic regression, and how many trees.
+    share
+        Of the trees in a blend.
+    """
 
     rung: Rung
     telling: Telling = "codes"
-    trees_telling: Telling = "codes"
+    strength: float = 0.0
     rounds: int = 0
     share: float = 1.0
 
@@ -111,9 +121,7 @@ def make_data(learnt: Learnt, examples: Examples, *, telling: Telling) -> FitDat
     else:
         inputs = tuple(place for place in range(learnt.matrix.shape[1]) if place not in categories & rated)
     target = known.converted.astype(np.float64)
-    data = FitData(
-        learnt.columns, learnt.matrix, target, examples.arrived[learnt.rows], learnt.weight, inputs
-    )
+    data = FitData(learnt.columns, learnt.matrix, target, examples.arrived[learnt.rows], learnt.weight, inputs)
     young = ~known.converted & (known.seen < 1.0)
     if not young.any():
         return data
@@ -148,9 +156,7 @@ def fit_naive_bayes(data: FitData) -> Logistic:
     return Logistic(logit(rate) + sum(term.mean for term in terms), tuple(terms))
 
 
-def try_rungs(
-    examples: Examples, learnt: Sequence[Learnt], rungs: Sequence[Rung], *, seed: int
-) -> dict[Rung, Forward]:
+def try_rungs(examples: Examples, learnt: Sequence[Learnt], rungs: Sequence[Rung], *, seed: int) -> dict[Rung, Forward]:
     """Fit every rung at every origin and let it say what comes next; how to be told is chosen on the way.
 
     Returns
@@ -158,11 +164,10 @@ def try_rungs(
     dict
         The best forward predictions of each rung, all of the same rows.
     """
-    rounds = {}
     tellings = TELLINGS if any(column.rates for column in learnt[-1].columns) else TELLINGS[:1]
-    if "lightgbm" in rungs:
-        last = {telling: make_data(learnt[-1], examples, telling=telling).thin(_TRY_ROWS) for telling in tellings}
-        rounds = {telling: find_rounds(data, seed=seed) for telling, data in last.items()}
+    last = {telling: make_data(learnt[-1], examples, telling=telling).thin(_TRY_ROWS) for telling in tellings}
+    strength = {telling: find_strength(data) if "logistic" in rungs else 0.0 for telling, data in last.items()}
+    rounds = {telling: find_rounds(data, seed=seed) if "lightgbm" in rungs else 0 for telling, data in last.items()}
     said: dict[tuple[Rung, Telling], list[Vector]] = {}
     rows = []
     for origin in learnt:
@@ -172,18 +177,19 @@ def try_rungs(
         for telling in tellings:
             data = make_data(origin, examples, telling=telling)
             for rung in rungs:
-                estimator = _fit_simple(rung, data.thin(_TRY_ROWS), rounds=rounds.get(telling, 0), seed=seed)
+                plan = Plan(rung, telling, strength[telling], rounds[telling])
+                estimator = _fit_simple(plan, data.thin(_TRY_ROWS), seed=seed)
                 if estimator is not None:
                     said.setdefault((rung, telling), []).append(estimator.log_odds(matrix))
     every = np.concatenate(rows)
     found: dict[Rung, Forward] = {}
     for (rung, telling), parts in said.items():
-        plan = Plan(rung, telling, telling, rounds.get(telling, 0))
+        plan = Plan(rung, telling, strength[telling], rounds[telling])
         _keep_better(found, Forward(plan, every, np.concatenate(parts)), examples)
     if "blend" in rungs:
         line, trees = found["logistic"], found["lightgbm"]
         for share in _SHARES:
-            plan = Plan("blend", line.plan.telling, trees.plan.telling, trees.plan.rounds, share)
+            plan = replace(trees.plan, rung="blend", share=share)
             mixed = share * trees.log_odds + (1.0 - share) * line.log_odds
             _keep_better(found, Forward(plan, every, mixed), examples)
     return found
@@ -199,16 +205,16 @@ def _mean_loss(forward: Forward, examples: Examples) -> float:
     return float(forward.loss(examples.converted)[examples.split.mature[forward.rows]].mean())
 
 
-def _fit_simple(rung: Rung, data: FitData, *, rounds: int, seed: int) -> Estimator | None:
-    match rung:
+def _fit_simple(plan: Plan, data: FitData, *, seed: int) -> Estimator | None:
+    match plan.rung:
         case "base_rate":
             return BaseRate(logit(float(np.clip(np.mean(data.target), 1e-6, 1 - 1e-6))))
         case "naive_bayes":
             return fit_naive_bayes(data)
         case "logistic":
-            return fit_logistic(data)
+            return fit_logistic(data, strength=plan.strength)
         case "lightgbm":
-            return fit_trees(data, rounds=rounds, seed=seed)
+            return fit_trees(data, rounds=plan.rounds, seed=seed)
     return None
 
 
@@ -246,17 +252,12 @@ def _standard_error(values: Vector, groups: NDArray[np.int64]) -> float:
 
 
 def fit_rung(learnt: Learnt, examples: Examples, plan: Plan, *, seed: int) -> Estimator:
-    """Fit a rung on everything that an origin knows; trees are bagged over accounts."""
+    """Fit a rung on everything that an origin knows; trees are bagged over accounts. A blend is made of two of them."""
     data = make_data(learnt, examples, telling=plan.telling)
-    if plan.rung not in {"lightgbm", "blend"}:
-        estimator = _fit_simple(plan.rung, data, rounds=0, seed=seed)
-        assert estimator is not None
-        return estimator
-    trees_data = data if plan.trees_telling == plan.telling else make_data(learnt, examples, telling=plan.trees_telling)
-    members = _MEMBERS if len(data.target) < _MANY_ROWS else _FEWER_MEMBERS
-    groups = examples.groups[learnt.rows]
-    bag = fit_bag(trees_data, groups, rounds=plan.rounds, members=members, seed=seed)
     if plan.rung == "lightgbm":
-        return bag
-    weights = tuple(plan.share * weight for weight in bag.weights)
-    return Blend((fit_logistic(data), *bag.parts), (1.0 - plan.share, *weights))
+        members = _MEMBERS if len(data.target) < _MANY_ROWS else _FEWER_MEMBERS
+        return fit_bag(data, examples.groups[learnt.rows], rounds=plan.rounds, members=members, seed=seed)
+    estimator = _fit_simple(plan, data, seed=seed)
+    if estimator is None:
+        raise ValueError(f"a {plan.rung} is made of others, not fitted")
+    return estimator

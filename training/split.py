@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -174,7 +175,7 @@ def _split_by_time(examples: pd.DataFrame, *, horizon: timedelta, settings: Trai
         return Origin(None, np.flatnonzero(before & mature), ahead)
 
     moments = [*_origin_moments(examples.loc[mature], settings), test_start]
-    origins = [stand_at(moment, end) for moment, end in zip(moments, moments[1:], strict=False) if moment < end]
+    origins = [stand_at(moment, end) for moment, end in itertools.pairwise(moments) if moment < end]
     origins = [origin for origin in origins if _has_both(converted, origin.fit) and mature[origin.ahead].any()]
     if any(origin.at is None for origin in origins):
         warnings.append(
@@ -191,7 +192,7 @@ def _origin_moments(mature: pd.DataFrame, settings: TrainingSettings) -> list[pd
 
 
 def _has_both(converted: NDArray[np.bool_], rows: Rows) -> bool:
-    return 2 <= converted[rows].sum() <= len(rows) - 2
+    return bool(2 <= converted[rows].sum() <= len(rows) - 2)
 
 
 def _make_split(
@@ -233,7 +234,7 @@ def _split_by_order(examples: pd.DataFrame, *, settings: TrainingSettings) -> Sp
     converted = examples["converted"].to_numpy(dtype=np.bool_)
     origins = [
         Origin(None, np.flatnonzero(fit & (rank < low)), np.flatnonzero(fit & (rank >= low) & (rank < high)))
-        for low, high in zip(edges, edges[1:], strict=False)
+        for low, high in itertools.pairwise(edges)
     ]
     origins = [origin for origin in origins if _has_both(converted, origin.fit) and len(origin.ahead)]
     how = "the order of the rows stands for time" if settings.split == "row_order" else "the split is random"
