@@ -25,6 +25,7 @@ from training.columns import learn_columns
 from training.contenders import Contender, choose_contender, fit_contenders
 from training.evaluate import Metrics
 from training.evidence import BASE, Evidence, judge, rate_by_age, rate_by_month
+from training.examine import examine_period
 from training.examples import Examples, build_examples
 from training.fit import FitData
 from training.hygiene import report_hygiene
@@ -161,6 +162,7 @@ def _gather(
         immature=examples.immature,
         immature_leads=examples.immature_leads,
         warnings=warnings,
+        examined=examine_period(examples, test, probabilities[name], capacity=project.settings.capacity, seed=seed),
     )
 
 
