@@ -55,8 +55,8 @@ def delay_curve(days_to_conversion: Vector, horizon_days: float) -> DelayCurve:
     Parameters
     ----------
     days_to_conversion
-        Days from a lead's arrival to its conversion, one for each converted lead of those old enough to know: leads that
-        came in so late that only a fast conversion can have been seen would bend the curve.
+        Days from a lead's arrival to its conversion, one for each converted lead of those old enough to know: leads
+        that came in so late that only a fast conversion can have been seen would bend the curve.
     horizon_days
         Length of the label window.
 

@@ -163,8 +163,11 @@ def ratios_with_intervals(
         Shape (rows, columns); ones below make means, and one column below serves all columns.
     """
     _, place = np.unique(groups, return_inverse=True)
-    by_group = [np.column_stack([np.bincount(place, weights=one) for one in table.T]) for table in (above, below)]
-    draws = resample_ratios(*by_group, seed=seed)
+
+    def add_up(table: Vector) -> Vector:
+        return np.asarray(np.column_stack([np.bincount(place, weights=one) for one in table.T]), dtype=np.float64)
+
+    draws = resample_ratios(add_up(above), add_up(below), seed=seed)
     low, high = np.nanquantile(draws, [0.025, 0.975], axis=0)
     value = above.sum(axis=0) / below.sum(axis=0)
     return tuple(map(Interval, value.tolist(), low.tolist(), high.tolist()))

@@ -169,39 +169,33 @@ def judge(
     """
     losses = {name: log_loss_per_row(one, converted) for name, one in probabilities.items()}
     wins = converted.astype(np.float64)
-    means = ratios_with_intervals(
-        np.column_stack(
-            [
-                part
-                for name, one in probabilities.items()
-                for part in (
-                    losses[name],
-                    (one - wins) ** 2,
-                    losses[name] - losses[BASE],
-                    losses[name] - losses[chosen],
-                )
-            ]
-        ),
-        np.ones((len(wins), 1)),
-        groups=groups,
-        seed=seed,
-    )
+    # 4 columns a contender: log loss, Brier, log loss minus the base rate's and minus the chosen one's
+    columns = [
+        part
+        for name, one in probabilities.items()
+        for part in (losses[name], (one - wins) ** 2, *(losses[name] - losses[rival] for rival in (BASE, chosen)))
+    ]
+    means = ratios_with_intervals(np.column_stack(columns), np.ones((len(wins), 1)), groups=groups, seed=seed)
     ratios = ratios_with_intervals(
         np.column_stack([wins] * len(losses)), np.column_stack(list(probabilities.values())), groups=groups, seed=seed
     )
-    return {
-        name: Judged(
-            name,
-            evaluate_probabilities(one, converted),
-            *means[4 * place : 4 * place + 4],
-            auc_with_interval(one, converted, groups=groups),
-            average_precision_with_interval(one, converted, groups=groups),
-            ratios[place],
-            _smooth_error(one, converted),
-            decompose(one, converted, score="log_loss"),
+    judged = {}
+    for place, (name, one) in enumerate(probabilities.items()):
+        log_loss, brier, against_base, against_chosen = means[4 * place : 4 * place + 4]
+        judged[name] = Judged(
+            name=name,
+            metrics=evaluate_probabilities(one, converted),
+            log_loss=log_loss,
+            brier=brier,
+            against_base=against_base,
+            against_chosen=against_chosen,
+            auc=auc_with_interval(one, converted, groups=groups),
+            average_precision=average_precision_with_interval(one, converted, groups=groups),
+            observed_over_expected=ratios[place],
+            smooth_error=_smooth_error(one, converted),
+            parts=decompose(one, converted, score="log_loss"),
         )
-        for place, (name, one) in enumerate(probabilities.items())
-    }
+    return judged
 
 
 def _smooth_error(probability: NDArray[np.float64], converted: NDArray[np.bool_]) -> float:

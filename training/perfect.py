@@ -1,7 +1,7 @@
 """What a perfect model of the same size would show: outcomes drawn from the probabilities themselves, counted in cells.
 
-An absolute "calibration error below 0.01" means nothing: the error of a flawless model falls with the number of leads. So
-every figure of calibration stands beside its values over draws y ~ Bernoulli(p).
+An absolute "calibration error below 0.01" means nothing: the error of a flawless model falls with the number of leads.
+So every figure of calibration stands beside its values over draws y ~ Bernoulli(p).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def draw_cells(
         drawn = _draw_by_lead(probability, lead, np.argsort(place, kind="stable"), rows, random, draws)
     else:
         drawn = random.binomial(rows, said, size=(draws, len(rows))).astype(np.float64)
-    wins = np.bincount(place, weights=converted)
+    wins = np.asarray(np.bincount(place, weights=converted), dtype=np.float64)
     return Cells(rows.astype(np.float64), said, wins, step[first], drawn, clustered)
 
 
@@ -88,9 +88,9 @@ def _draw_by_lead(
 def smooth_errors(cells: Cells, wins: Vector) -> Vector:
     """Return the smooth calibration error of each row of `wins`, shape (draws, cells) to (draws,).
 
-    smECE (Błasiok & Nakkiran 2023): the integral of |residual smoothed by a Gaussian reflected at 0 and 1|, at the width
-    σ that equals the integral. The reflected Gaussian multiplies the k-th cosine by exp(−(πkσ)²/2); residuals lie on the
-    middles of 2,048 steps, so widths below 0.0005 are not told apart.
+    smECE (Błasiok & Nakkiran 2023): the integral of |residual smoothed by a Gaussian reflected at 0 and 1|, at the
+    width σ that equals the integral. The reflected Gaussian multiplies the k-th cosine by exp(−(πkσ)²/2); residuals lie
+    on the middles of 2,048 steps, so widths below 0.0005 are not told apart.
     """
     from scipy.fft import dct, idct
 
@@ -108,9 +108,10 @@ def smooth_errors(cells: Cells, wins: Vector) -> Vector:
 
 
 def fit_lines(cells: Cells, wins: Vector) -> tuple[Vector, Vector]:
-    """Return slope, and intercept at slope one, of logit P(converted) on logit of what was said, for each row of `wins`.
+    """Return slope, and intercept at slope one, of logit P(converted) on logit of what was said.
 
-    Newton's method on all rows at once; `nan` where all or none converted, and slopes of a constant.
+    Both have shape (draws,), one for each row of `wins`, shape (draws, cells). Newton's method on all rows at once;
+    `nan` where all or none converted, and slopes of a constant.
     """
     from scipy import special
 
@@ -139,8 +140,11 @@ def _solve(curve: Vector, pull: Vector) -> Vector:
     a, b, c = curve.T
     determinant = a * c - b * b
     steps = np.column_stack([c * pull[:, 0] - b * pull[:, 1], a * pull[:, 1] - b * pull[:, 0]])
-    return np.divide(steps, determinant[:, None], out=np.zeros_like(steps), where=determinant[:, None] > 1e-12)
+    solved: Vector = np.zeros_like(steps)
+    np.divide(steps, determinant[:, None], out=solved, where=determinant[:, None] > 1e-12)
+    return solved
 
 
 def _step(wanted: Vector) -> Vector:
-    return np.clip(np.nan_to_num(wanted), -2.0, 2.0)
+    bounded: Vector = np.clip(np.nan_to_num(wanted), -2.0, 2.0)
+    return bounded

@@ -19,7 +19,7 @@ def sum_by_group(values: Vector, groups: NDArray[np.int64]) -> Vector:
     [2.0, 5.0]
     """
     _, place = np.unique(groups, return_inverse=True)
-    return np.bincount(place, weights=values)
+    return np.asarray(np.bincount(place, weights=values), dtype=np.float64)
 
 
 def resample_ratios(above: Vector, below: Vector, *, seed: int, draws: int = _DRAWS) -> Vector:
@@ -53,7 +53,7 @@ def resample_ratios(above: Vector, below: Vector, *, seed: int, draws: int = _DR
 def clustered_error(influence: Vector, groups: NDArray[np.int64]) -> float:
     """Return the standard error of a number from each row's pull on it, rows of one group pulling together.
 
-    The infinitesimal jackknife: √(G / (G − 1) · Σ over groups of (Σ of its rows' influence / rows)²); zero for one group.
+    The infinitesimal jackknife: √(G / (G − 1) · Σ over groups of (Σ of its rows' influence / rows)²); one group has 0.
     """
     pulls = sum_by_group(influence, groups) / len(influence)
     count = len(pulls)

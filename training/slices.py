@@ -174,7 +174,8 @@ def _sum_squares(partition: Partition, size: Vector, by: Numbers) -> tuple[Vecto
     stride, count = int(by.max()) + 1, len(partition.names)
     pair, place = np.unique(partition.place * stride + by, return_inverse=True)
     squares = np.bincount(place, weights=size) ** 2
-    return np.bincount(pair // stride, weights=squares, minlength=count), np.bincount(pair // stride, minlength=count)
+    sums = np.asarray(np.bincount(pair // stride, weights=squares, minlength=count), dtype=np.float64)
+    return sums, np.bincount(pair // stride, minlength=count)
 
 
 def _at_most(wins: Vector, due: Vector) -> Vector:

@@ -1,0 +1,172 @@
+"""What a reader should conclude from each figure, in one plain sentence, and how its numbers are written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from training.calibration_check import CalibrationCheck
+from training.decomposition import Decomposition
+from training.delay import DelayCurve
+from training.evaluate import Interval
+from training.examine import Reached
+from training.slices import SliceTable
+
+__all__ = [
+    "UNKNOWN",
+    "say_delay",
+    "say_level",
+    "say_line",
+    "say_parts",
+    "say_reached",
+    "say_slices",
+    "say_smooth_error",
+    "write_count",
+    "write_fixed",
+    "write_percent",
+    "write_range",
+    "write_signed",
+]
+
+UNKNOWN = "–"
+_MINUS = "\N{MINUS SIGN}"
+_MOST_NAMED = 3
+_MUCH_LATER = 0.05
+
+
+def write_fixed(value: float | None, digits: int = 4) -> str:
+    """Write a number with a fixed count of digits.
+
+    >>> write_fixed(0.12345), write_fixed(-1.5, 2), write_fixed(-0.001, 2), write_fixed(float("nan")), write_fixed(None)
+    ('0.1235', '−1.50', '0.00', '–', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    return f"{value:z.{digits}f}".replace("-", _MINUS)
+
+
+def write_signed(value: float, digits: int = 4) -> str:
+    """Write a difference with its sign.
+
+    >>> write_signed(0.0123), write_signed(-0.0123)
+    ('+0.0123', '−0.0123')
+    """
+    return ("+" if value > 0 else "") + write_fixed(value, digits)
+
+
+def write_percent(value: float | None, digits: int = 1) -> str:
+    """Write a share in percent.
+
+    >>> write_percent(0.1234), write_percent(None), write_percent(0.00071, 2)
+    ('12.3%', '–', '0.07%')
+    """
+    return UNKNOWN if value is None or not math.isfinite(value) else f"{write_fixed(100 * value, digits)}%"
+
+
+def write_count(value: float | None) -> str:
+    """Write a whole number with separators.
+
+    >>> write_count(1234567), write_count(None)
+    ('1,234,567', '–')
+    """
+    return UNKNOWN if value is None or not math.isfinite(value) else f"{value:,.0f}".replace("-", _MINUS)
+
+
+def write_range(interval: Interval, kind: str = "fixed", digits: int | None = None) -> str:
+    """Write the two ends of an interval.
+
+    >>> write_range(Interval(0.2, 0.1, 0.3), "percent"), write_range(Interval(0.0, -0.1, 0.1))
+    ('[10.0%, 30.0%]', '[−0.1000, 0.1000]')
+    """
+    write = write_percent if kind == "percent" else write_fixed
+    low, high = (write(end) if digits is None else write(end, digits) for end in (interval.low, interval.high))
+    return f"[{low}, {high}]"
+
+
+def say_level(check: CalibrationCheck) -> str:
+    """Say whether what was said on average is what was seen."""
+    ratio = check.observed_over_expected
+    words = (
+        f"Said {write_percent(check.said)}, seen {write_percent(check.seen.value)} "
+        f"{write_range(check.seen, 'percent')}: "
+    )
+    if ratio.low <= 1 <= ratio.high:
+        return f"{words}on average the level is right."
+    side = "fewer" if ratio.value < 1 else "more"
+    return (
+        f"{words}{side} leads convert than was said (observed over expected {write_fixed(ratio.value, 2)} "
+        f"{write_range(ratio, digits=2)})."
+    )
+
+
+def say_smooth_error(check: CalibrationCheck) -> str:
+    """Say how large the smooth calibration error is beside that of a perfect model."""
+    error = check.smooth_error
+    verdict = "chance explains all of it" if error.explained_by_chance else "more than chance explains"
+    return (
+        f"Smooth calibration error {error.value:.4f}; a perfect model of this size would show {error.floor:.4f} [up to "
+        f"{error.ceiling:.4f}]: {verdict} (p = {error.p_value:.3f})."
+    )
+
+
+def say_line(check: CalibrationCheck) -> str:
+    """Say slope and intercept beside the range that perfect models show."""
+    drawn = "all rows of a lead hanging together" if check.clustered else "one row being one lead"
+    return (
+        f"Calibration slope {write_fixed(check.slope.value, 2)} (perfect models: "
+        f"{write_fixed(check.slope.low, 2)} to {write_fixed(check.slope.high, 2)}), intercept "
+        f"{write_fixed(check.intercept.value, 2)} ({write_fixed(check.intercept.low, 2)} to "
+        f"{write_fixed(check.intercept.high, 2)}), each in 95% of {check.draws} draws, {drawn}."
+    )
+
+
+def say_parts(parts: Decomposition) -> str:
+    """Say what the log loss is made of."""
+    return (
+        f"Knowing the test period's base rate in hindsight would cost {write_fixed(parts.uncertainty)}; the order takes "
+        f"{write_fixed(parts.discrimination)} off that, errors of level put {write_fixed(parts.miscalibration)} back: "
+        f"{write_fixed(parts.loss)}."
+    )
+
+
+def say_reached(reached: Reached) -> str:
+    """Say what the top of the list holds."""
+    held = reached.conversions
+    whose = "what the team can call" if reached.of_team else "no capacity is set"
+    return (
+        f"The top {write_percent(reached.share, 0)} of the leads ({whose}) hold {write_percent(held.value, 0)} of the "
+        f"conversions {_range_of_percent(held)}: {write_fixed(reached.lift.value, 1)} times "
+        f"{write_range(reached.lift, digits=1)} what an arbitrary choice holds."
+    )
+
+
+def _range_of_percent(interval: Interval) -> str:
+    return f"[{write_percent(interval.low, 0)}, {write_percent(interval.high, 0)}]"
+
+
+def say_slices(tables: Sequence[SliceTable]) -> str:
+    """Say how many slices stray by more than chance, and name the surest."""
+    every = [(table.kind, one) for table in tables for one in table.slices]
+    off = sorted((entry for entry in every if entry[1].off), key=lambda entry: entry[1].p_value)
+    what = f"{len(every)} slices of {len(tables)} {'kind' if len(tables) == 1 else 'kinds'}"
+    if not off:
+        return f"None of the {what} strays from what was said by more than chance allows."
+    named = [
+        f"{kind} {one.name} ({write_fixed(one.observed, 0)} converted, {write_fixed(one.expected, 1)} expected)"
+        for kind, one in off[:_MOST_NAMED]
+    ]
+    more = f"; and {len(off) - len(named)} more" if len(off) > len(named) else ""
+    verb = "strays" if len(off) == 1 else "stray"
+    return f"{len(off)} of the {what} {verb} from what was said by more than chance allows: {'; '.join(named)}{more}."
+
+
+def say_delay(curve: DelayCurve) -> str:
+    """Say how long conversions take, and whether the horizon cuts many off."""
+    if not curve.within:
+        return "No conversion within the horizon is known."
+    words = (
+        f"Half of the conversions within the horizon came within {curve.days_until(0.5):.3g} days, 95% within "
+        f"{curve.days_until(0.95):.3g}; {write_percent(curve.later_share)} of all known ones came after the horizon of "
+        f"{curve.horizon_days:.4g} days"
+    )
+    return f"{words}: a longer horizon would tell more." if curve.later_share >= _MUCH_LATER else f"{words}."
