@@ -13,9 +13,12 @@ from training.evidence import BASE, BandRow, Evidence
 from training.figures import CONTENDER_NAMES
 from training.sentences import (
     UNKNOWN,
+    say_compared,
     say_delay,
+    say_features,
     say_level,
     say_line,
+    say_months,
     say_parts,
     say_reached,
     say_slices,
@@ -98,9 +101,12 @@ def _environment() -> Environment:
         "percent": write_percent,
         "range": write_range,
         "reasons": _say_reasons,
+        "say_compared": say_compared,
         "say_delay": say_delay,
+        "say_features": say_features,
         "say_level": say_level,
         "say_line": say_line,
+        "say_months": say_months,
         "say_parts": say_parts,
         "say_reached": say_reached,
         "say_slices": say_slices,
@@ -149,8 +155,5 @@ def _say_thresholds(row: BandRow) -> str:
     """
     if row.high >= 1:
         return f"{write_percent(row.low, 2)} and more"
-    return (
-        f"{write_percent(row.low, 2)} to under {write_percent(row.high, 2)}"
-        if row.low > 0
-        else f"under {write_percent(row.high, 2)}"
-    )
+    below = f"under {write_percent(row.high, 2)}"
+    return f"{write_percent(row.low, 2)} to {below}" if row.low > 0 else below

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from training.calibration_check import CalibrationCheck
 from training.decomposition import Decomposition
 from training.delay import DelayCurve
 from training.evaluate import Interval
+from training.evidence import Judged
 from training.examine import Reached
 from training.slices import SliceTable
 
 __all__ = [
     "UNKNOWN",
+    "say_compared",
     "say_delay",
+    "say_features",
     "say_level",
     "say_line",
+    "say_months",
     "say_parts",
     "say_reached",
     "say_slices",
@@ -123,7 +127,7 @@ def say_line(check: CalibrationCheck) -> str:
 def say_parts(parts: Decomposition) -> str:
     """Say what the log loss is made of."""
     return (
-        f"Knowing the test period's base rate in hindsight would cost {write_fixed(parts.uncertainty)}; the order takes "
+        f"The test period's base rate, known in hindsight, has {write_fixed(parts.uncertainty)}; the order takes "
         f"{write_fixed(parts.discrimination)} off that, errors of level put {write_fixed(parts.miscalibration)} back: "
         f"{write_fixed(parts.loss)}."
     )
@@ -158,6 +162,39 @@ def say_slices(tables: Sequence[SliceTable]) -> str:
     more = f"; and {len(off) - len(named)} more" if len(off) > len(named) else ""
     verb = "strays" if len(off) == 1 else "stray"
     return f"{len(off)} of the {what} {verb} from what was said by more than chance allows: {'; '.join(named)}{more}."
+
+
+def say_compared(best: Judged) -> str:
+    """Say how the chosen contender compares with the base rate."""
+    gap = best.against_base
+    if gap.low <= 0 <= gap.high:
+        return f"Beside the base rate the chosen contender shows no sure difference in log loss {write_range(gap)}."
+    less = "less" if gap.value < 0 else "more"
+    far = Interval(abs(gap.value), *sorted((abs(gap.low), abs(gap.high))))
+    return f"The chosen contender has {write_fixed(far.value)} {write_range(far)} {less} log loss than the base rate."
+
+
+def say_months(rows: Sequence[Mapping[str, object]]) -> str:
+    """Say between which shares the months lie; one with less than a tenth of the median month's leads does not count.
+
+    >>> say_months([{"month": "2025-01", "leads": 90, "rate": 0.1}, {"month": "2025-02", "leads": 80, "rate": 0.12}])
+    'By month between 10.0% (2025-01) and 12.0% (2025-02) of the new leads converted.'
+    """
+    sizes = sorted(float(str(row["leads"])) for row in rows)
+    told = [row for row in rows if float(str(row["leads"])) >= 0.1 * sizes[len(sizes) // 2]]
+    rates = sorted((float(str(row["rate"])), str(row["month"])) for row in told)
+    (low, first), (high, last) = rates[0], rates[-1]
+    between = f"between {write_percent(low)} ({first}) and {write_percent(high)} ({last})"
+    return f"By month {between} of the new leads converted."
+
+
+def say_features(names: Sequence[str]) -> str:
+    """Say which features weigh most.
+
+    >>> say_features(["visits", "source", "age", "country"])
+    'Most weight have: visits; source; age.'
+    """
+    return f"Most weight have: {'; '.join(names[:_MOST_NAMED])}."
 
 
 def say_delay(curve: DelayCurve) -> str:
