@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 from training.evaluate import Interval, ratios_with_intervals
 from training.perfect import Cells, draw_cells, fit_lines, smooth_errors
 
-__all__ = ["CalibrationCheck", "CorpCurve", "SmoothError", "check_calibration"]
+__all__ = ["CalibrationCheck", "CorpCurve", "ErrorWithFloor", "check_calibration"]
 
 Vector = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+_SMALLEST = 1e-12
 
 
 @dataclass(frozen=True)
-class SmoothError:
-    """The smooth calibration error beside its values for a perfect model: their mean and their 95th percentile.
+class ErrorWithFloor:
+    """An error of calibration beside its values for a perfect model: their mean and their 95th percentile.
 
     `p_value` is (1 + draws that reach the value) / (draws + 1).
     """
@@ -63,6 +64,8 @@ class CalibrationCheck:
         Mean probability; share that converted, with its 95 % interval.
     observed_over_expected
         Conversions over the sum of probabilities, with its 95 % interval.
+    miscalibration
+        That part of the log loss (`training.decomposition`), in cells. An isotonic fit finds some in every sample.
     slope, intercept
         Of logit P(converted) on logit of what was said (the intercept with the slope held at 1); their `low` and `high`
         are not intervals of the value but the range that holds 95 % of perfect models of this size.
@@ -73,7 +76,8 @@ class CalibrationCheck:
     said: float
     seen: Interval
     observed_over_expected: Interval
-    smooth_error: SmoothError
+    smooth_error: ErrorWithFloor
+    miscalibration: ErrorWithFloor
     slope: Interval
     intercept: Interval
     curve: CorpCurve
@@ -106,17 +110,22 @@ def check_calibration(
     )
     cells = draw_cells(probability, converted, leads=leads, seed=seed, draws=draws)
     slope, intercept = (
-        _beside(float(own[0]), drawn)
-        for own, drawn in zip(fit_lines(cells, cells.wins[None]), fit_lines(cells, cells.drawn), strict=True)
+        _beside(float(found[0]), perfect)
+        for found, perfect in zip(fit_lines(cells, cells.wins[None]), fit_lines(cells, cells.drawn), strict=True)
     )
+    own, drawn = _recalibrate(cells, cells.wins[None]), _recalibrate(cells, cells.drawn)
+    low, high = np.quantile(drawn, [0.05, 0.95], axis=0)
     return CalibrationCheck(
         said=float(probability.mean()),
         seen=seen,
         observed_over_expected=ratio,
-        smooth_error=_smooth_error(cells),
+        smooth_error=_with_floor(float(smooth_errors(cells, cells.wins[None])[0]), smooth_errors(cells, cells.drawn)),
+        miscalibration=_with_floor(
+            float(_miscalibration(cells, cells.wins[None], own)[0]), _miscalibration(cells, cells.drawn, drawn)
+        ),
         slope=slope,
         intercept=intercept,
-        curve=_corp_curve(cells),
+        curve=CorpCurve(cells.rows, cells.said, own[0], low, high),
         draws=draws,
         clustered=cells.clustered,
     )
@@ -130,20 +139,28 @@ def _beside(value: float, drawn: Vector) -> Interval:
     return Interval(value, float(low), float(high))
 
 
-def _smooth_error(cells: Cells) -> SmoothError:
-    value = float(smooth_errors(cells, cells.wins[None])[0])
-    drawn = smooth_errors(cells, cells.drawn)
+def _with_floor(value: float, drawn: Vector) -> ErrorWithFloor:
     p_value = (1 + int(np.sum(drawn >= value))) / (len(drawn) + 1)
-    return SmoothError(value, float(drawn.mean()), float(np.quantile(drawn, 0.95)), p_value)
+    return ErrorWithFloor(value, float(drawn.mean()), float(np.quantile(drawn, 0.95)), p_value)
 
 
-def _corp_curve(cells: Cells) -> CorpCurve:
-    """Dimitriadis, Gneiting & Jordan (PNAS 118, 2021), on cells."""
+def _recalibrate(cells: Cells, wins: Vector) -> Vector:
+    """Return the isotonic fit to each row of `wins`, shape (draws, cells).
+
+    The reliability curve of Dimitriadis, Gneiting & Jordan (PNAS 118, 2021), on cells.
+    """
     from scipy.optimize import isotonic_regression
 
-    def fit(wins: Vector) -> Vector:
-        fitted: Vector = isotonic_regression(wins / cells.rows, weights=cells.rows).x
-        return fitted
+    fits = [isotonic_regression(won / cells.rows, weights=cells.rows).x for won in wins]
+    return np.clip(np.array(fits, dtype=np.float64), 0.0, 1.0)
 
-    low, high = np.quantile([fit(wins) for wins in cells.drawn], [0.05, 0.95], axis=0)
-    return CorpCurve(cells.rows, cells.said, fit(cells.wins), low, high)
+
+def _miscalibration(cells: Cells, wins: Vector, fitted: Vector) -> Vector:
+    from scipy import special
+
+    def gain(said: Vector, outcome: Vector) -> Vector:
+        return np.asarray(special.xlogy(outcome, said), dtype=np.float64)
+
+    won = gain(fitted, wins) - gain(np.maximum(cells.said, _SMALLEST), wins)
+    lost = gain(1 - fitted, cells.rows - wins) - gain(np.maximum(1 - cells.said, _SMALLEST), cells.rows - wins)
+    return np.asarray((won + lost).sum(axis=1) / cells.rows.sum(), dtype=np.float64)

@@ -20,6 +20,7 @@ __all__ = [
     "say_features",
     "say_level",
     "say_line",
+    "say_miscalibration",
     "say_months",
     "say_parts",
     "say_reached",
@@ -110,6 +111,16 @@ def say_smooth_error(check: CalibrationCheck) -> str:
     return (
         f"Smooth calibration error {error.value:.4f}; a perfect model of this size would show {error.floor:.4f} [up to "
         f"{error.ceiling:.4f}]: {verdict} (p = {error.p_value:.3f})."
+    )
+
+
+def say_miscalibration(check: CalibrationCheck) -> str:
+    """Say which part of the log loss is miscalibration beside what a perfect model would show."""
+    error = check.miscalibration
+    return (
+        f"The best rising fit in hindsight takes {write_fixed(error.value)} off the log loss; off that of a perfect "
+        f"model of this size it would take {write_fixed(error.floor)} [up to {write_fixed(error.ceiling)}] "
+        f"(p = {error.p_value:.3f})."
     )
 
 
