@@ -39,7 +39,17 @@ def part_examples(snapshots: pd.DataFrame, frame: pd.DataFrame, catalogue: Catal
         if feature.kind == "category" and feature.origin in {"lead", "account"}
         if frame[feature.name].nunique() <= _MOST_LEVELS
     ]
-    return [partition for partition in [*dated, *levels] if len(partition.names) > 1]
+    return _drop_twins([partition for partition in [*dated, *levels] if len(partition.names) > 1])
+
+
+def _drop_twins(partitions: list[Partition]) -> list[Partition]:
+    """Leave out what parts the rows exactly as an earlier one does, under other names."""
+    seen: dict[bytes, Partition] = {}
+    for partition in partitions:
+        _, first, place = np.unique(partition.place, return_index=True, return_inverse=True)
+        in_order = np.argsort(np.argsort(first))[place]
+        seen.setdefault(in_order.astype(np.int64).tobytes(), partition)
+    return list(seen.values())
 
 
 def part_by_month(snapshots: pd.DataFrame) -> Partition:

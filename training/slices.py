@@ -221,7 +221,7 @@ def _pool(wins: Vector, due: Vector, *, overall: float) -> tuple[float, Sequence
     kept = spread / (spread + noise)
     # Morris (1983): the spread is itself an estimate, which costs most where a slice is drawn far
     unsure = 2.0 / max(1, len(gap) - 3) * ((1 - kept) * gap) ** 2
-    error = np.sqrt(kept * noise + (1 - kept) ** 2 / weight.sum() + unsure)
+    error = np.sqrt(np.minimum(noise, kept * noise + (1 - kept) ** 2 / weight.sum() + unsure))
     middle, half = np.log(centre) + kept * gap, _TWO_SIDED_95 * error
     pooled = np.exp(np.column_stack([middle, middle - half, middle + half]))
     return float(np.sqrt(spread)), [Interval(*line) for line in pooled.tolist()]
