@@ -16,12 +16,12 @@ def check(probability: np.ndarray, converted: np.ndarray, *, draws: int = 99, se
 
 @pytest.fixture(scope="module")
 def perfect() -> list[CalibrationCheck]:
-    """A hundred and twenty perfect models of 1,500 leads."""
+    """Sixty perfect models of 1,000 leads."""
     random = np.random.default_rng(0)
     checks = []
-    for seed in range(120):
-        probability = expit(random.normal(-2, 1, 1_500))
-        checks.append(check(probability, random.random(1_500) < probability, seed=seed))
+    for seed in range(60):
+        probability = expit(random.normal(-2, 1, 1_000))
+        checks.append(check(probability, random.random(1_000) < probability, draws=59, seed=seed))
     return checks
 
 
@@ -29,16 +29,16 @@ def perfect() -> list[CalibrationCheck]:
 def test_p_values_of_perfect_models_are_uniform(perfect: list[CalibrationCheck], name: str) -> None:
     p_values = [getattr(one, name).p_value for one in perfect]
     assert stats.kstest(p_values, "uniform").pvalue > 0.01
-    assert sum(getattr(one, name).explained_by_chance for one in perfect) >= 106
+    assert sum(getattr(one, name).explained_by_chance for one in perfect) >= 51
 
 
 def test_ranges_of_perfect_models_hold_ninety_five_per_cent_of_them(perfect: list[CalibrationCheck]) -> None:
     for name in ("slope", "intercept"):
         held = [getattr(one, name).low <= getattr(one, name).value <= getattr(one, name).high for one in perfect]
-        assert 0.87 <= np.mean(held) <= 1.0
+        assert np.mean(held) >= 0.87
     for name, truth in (("observed_over_expected", 1.0),):
         held = [getattr(one, name).low <= truth <= getattr(one, name).high for one in perfect]
-        assert 0.87 <= np.mean(held) <= 1.0
+        assert np.mean(held) >= 0.87
 
 
 def test_the_band_holds_ninety_per_cent_of_the_curves_at_each_place(perfect: list[CalibrationCheck]) -> None:
@@ -46,7 +46,7 @@ def test_the_band_holds_ninety_per_cent_of_the_curves_at_each_place(perfect: lis
         np.average((one.curve.low <= one.curve.seen) & (one.curve.seen <= one.curve.high), weights=one.curve.rows)
         for one in perfect
     ]
-    assert np.mean(held) == pytest.approx(0.9, abs=0.04)
+    assert np.mean(held) == pytest.approx(0.9, abs=0.05)
 
 
 def test_a_bold_model_is_found_out() -> None:

@@ -163,7 +163,7 @@ def say_slices(tables: Sequence[SliceTable]) -> str:
     """Say how many slices stray by more than chance, and name the surest."""
     every = [(table.kind, one) for table in tables for one in table.slices]
     off = sorted((entry for entry in every if entry[1].off), key=lambda entry: entry[1].p_value)
-    what = f"{len(every)} slices of {len(tables)} {'kind' if len(tables) == 1 else 'kinds'}"
+    what = f"{_count_of(len(every), 'slice')} of {_count_of(len(tables), 'kind')}"
     if not off:
         return f"None of the {what} strays from what was said by more than chance allows."
     named = [
@@ -173,6 +173,10 @@ def say_slices(tables: Sequence[SliceTable]) -> str:
     more = f"; and {len(off) - len(named)} more" if len(off) > len(named) else ""
     verb = "strays" if len(off) == 1 else "stray"
     return f"{len(off)} of the {what} {verb} from what was said by more than chance allows: {'; '.join(named)}{more}."
+
+
+def _count_of(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def say_compared(best: Judged) -> str:

@@ -208,20 +208,24 @@ def _pool(wins: Vector, due: Vector, *, overall: float) -> tuple[float, Sequence
     """Shrink each log ratio toward the overall one by its noise beside the spread between slices.
 
     The spread is the moment estimate of DerSimonian & Laird (1986). Half a conversion is added to both sides, and the
-    noise of a slice is taken from what was due there: its own luck must not decide its weight.
+    noise of a slice is taken from what was due there: its own luck must not decide its weight. The interval allows for
+    a spread one standard error larger and, after Morris (1983), for what it costs to have estimated it at all; it is
+    never wider than that of the slice alone.
     """
     centre = overall if overall > 0 else 0.5 / (due.sum() + 0.5)
     gap = np.log((wins + 0.5) / (due * centre + 0.5))
     noise = 1.0 / (due * centre + 0.5)
     weight = 1.0 / noise
     mean = float(np.average(gap, weights=weight))
-    beyond = float(weight @ (gap - mean) ** 2) - (len(gap) - 1)
-    scale = float(weight.sum() - (weight @ weight) / weight.sum())
-    spread = max(0.0, beyond / scale) if len(gap) > 1 and scale > 0 else 0.0
-    kept = spread / (spread + noise)
-    # Morris (1983): the spread is itself an estimate, which costs most where a slice is drawn far
-    unsure = 2.0 / max(1, len(gap) - 3) * ((1 - kept) * gap) ** 2
-    error = np.sqrt(np.minimum(noise, kept * noise + (1 - kept) ** 2 / weight.sum() + unsure))
-    middle, half = np.log(centre) + kept * gap, _TWO_SIDED_95 * error
+    free = len(gap) - 1
+    scale = float(weight.sum() - (weight @ weight) / weight.sum()) if free else 1.0
+    spread = max(0.0, (float(weight @ (gap - mean) ** 2) - free) / scale)
+    kept, mostly = (size / (size + noise) for size in (spread, spread + np.sqrt(2.0 * free) / scale))
+    noise_there = 1.0 / (due * centre * np.exp(kept * gap) + 0.5)
+    of_centre = float((due / due.sum()) ** 2 @ (noise + spread))
+    unsure = 2.0 / max(1, free - 2) * ((1 - kept) * gap) ** 2
+    variance = mostly * noise_there + (1 - kept) ** 2 * of_centre + unsure
+    half = _TWO_SIDED_95 * np.sqrt(np.minimum(variance, np.maximum(noise, noise_there)))
+    middle = np.log(centre) + kept * gap
     pooled = np.exp(np.column_stack([middle, middle - half, middle + half]))
     return float(np.sqrt(spread)), [Interval(*line) for line in pooled.tolist()]
