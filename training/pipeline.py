@@ -24,6 +24,7 @@ from training.canary import build_canary_frame, invent_canary
 from training.contenders import Contest, hold_contest
 from training.evaluate import Metrics
 from training.evidence import BASE, Evidence, judge, rate_by_age, rate_by_month
+from training.examine import examine_period
 from training.examples import Examples, build_examples
 from training.hygiene import report_hygiene
 from training.leak_court import judge_project, refuse_leaks
@@ -151,6 +152,7 @@ def _gather(
         immature=examples.immature,
         immature_leads=examples.immature_leads,
         warnings=warnings,
+        examined=examine_period(examples, test, probabilities[name], capacity=project.settings.capacity, seed=seed),
     )
 
 
