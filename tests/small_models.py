@@ -159,7 +159,7 @@ def golden_model(kind: str) -> LeadModel:
     names = [f"f{place}" for place in range(len(COLUMNS))]
     booster = lightgbm.train(
         {**boosting_parameters(600, inputs=5, seed=1), "num_leaves": 5, "learning_rate": 0.3},
-        lightgbm.Dataset(data.matrix, data.converted, feature_name=names, categorical_feature=categories),
+        lightgbm.Dataset(data.matrix, data.target, feature_name=names, categorical_feature=categories),
         num_boost_round=6,
     )
     return replace(small_model("base_rate"), estimator=BoostedTrees(booster.model_to_string()))

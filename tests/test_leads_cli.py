@@ -65,7 +65,7 @@ def test_every_command_shows_an_example(command: str) -> None:
 def test_train_answers_with_the_documented_document(demo: Path) -> None:
     answer = json.loads((demo / "answer.json").read_text("utf-8"))
     assert {"model_id", "run_id", "chosen", "skill", "split", "test", "rivals", "immature", "warnings"} <= set(answer)
-    assert set(answer["split"]) == {"kind", "fit", "calibrate", "test"}
+    assert set(answer["split"]) == {"kind", "fit", "forward", "test"}
     assert answer["split"]["kind"] == "time"
     assert set(answer["test"]) == METRICS
     assert set(answer["rivals"]) == {"base_rate", "logistic", "lightgbm", "odoo_naive_bayes"}

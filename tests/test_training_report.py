@@ -21,7 +21,7 @@ from training.figures import CONTENDER_NAMES, build_figures
 from training.report import render_report
 from training.sentences import say_compared, say_delay, say_reached, say_smooth_error
 from training.slices import Partition
-from training.split import Period, Split
+from training.split import Origin, Period, Split
 
 NASTY = 'pages <b>&" of $10 in $20 💥'
 COLUMNS = (
@@ -107,9 +107,12 @@ def make_split(*, dated: bool) -> Split:
         first, last = (DAY + timedelta(days=start), DAY + timedelta(days=start + days)) if dated else (None, None)
         return Period(name, first, last, 2_000, 3_000, 300, 120)  # type: ignore[arg-type]
 
-    periods = {"fit": period("fit", 0, 200), "calibrate": period("calibrate", 210, 50), "test": period("test", 270, 80)}
+    periods = {"fit": period("fit", 0, 260), "forward": period("forward", 150, 110), "test": period("test", 270, 80)}
     kind = "time" if dated else "row_order"
-    return Split(kind, np.array([]), periods, {"label window (embargo)": 17, "nothing": 0}, ())  # type: ignore[arg-type]
+    nobody = np.array([], dtype=np.intp)
+    final = Origin(DAY + timedelta(days=270) if dated else None, nobody, nobody)
+    aside = {"label window (embargo)": 17, "nothing": 0}
+    return Split(kind, np.array([]), final, (), nobody.astype(bool), periods, aside, ())  # type: ignore[arg-type]
 
 
 def make_months(count: int) -> list[dict[str, object]]:

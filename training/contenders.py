@@ -174,7 +174,7 @@ def _calibrate(
     )
     level = None
     if final.delays is not None and examples.split.final.at is not None:
-        level = _follow(calibration, said, examples, final, horizon=horizon)
+        level = _follow(calibration, estimator, said, examples, final, horizon=horizon)
     return Contender(rung, estimator, calibration, level, log_odds)
 
 
@@ -193,22 +193,38 @@ def _keep_level(choice: CalibrationChoice, log_odds: Vector) -> CalibrationChoic
 
 
 def _follow(
-    calibration: CalibrationChoice, said: Forward, examples: Examples, final: Learnt, *, horizon: timedelta
+    calibration: CalibrationChoice,
+    estimator: Estimator,
+    said: Forward,
+    examples: Examples,
+    final: Learnt,
+    *,
+    horizon: timedelta,
 ) -> LevelShift | None:
-    """Correct the level by what had been seen, when the test period began, of the leads of the last horizon."""
-    at = np.datetime64(examples.split.final.at, "us")
-    as_of = examples.snapshots["as_of"].to_numpy()[said.rows]
-    recent = as_of >= at - np.timedelta64(horizon)
-    rows = said.rows[recent]
-    snapshots = examples.snapshots.iloc[rows]
-    known = look_back(snapshots, examples.split.final, horizon=horizon, delays=final.delays)
+    """Correct the level by what had been seen, when the test period began, of the leads of the last horizon.
+
+    They are leads that the model has not learnt from, too young to know. Where it has learnt from them, what the last
+    origin said of them stands in.
+    """
+    split = examples.split
+    leads = examples.snapshots["lead_id"].to_numpy(dtype=object).astype(str)
+    fitted = set(leads[final.rows])
+    rows = np.array([row for row in split.final.fit if leads[row] not in fitted], dtype=np.intp)
+    if len(rows):
+        log_odds = estimator.log_odds(encode_frame(examples.frame.iloc[rows], final.columns))
+    else:
+        recent = examples.snapshots["as_of"].to_numpy()[said.rows] >= np.datetime64(split.final.at, "us") - np.timedelta64(
+            horizon
+        )
+        rows, log_odds = said.rows[recent], said.log_odds[recent]
+    known = look_back(examples.snapshots.iloc[rows], split.final, horizon=horizon, delays=final.delays)
     told = known.seen > 0.0
     if not told.any():
         return None
     return shift_level(
         calibration.calibrator,
-        said.log_odds[recent][told],
+        log_odds[told],
         observed=known.converted[told],
         seen_share=known.seen[told],
-        leads=snapshots["lead_id"].to_numpy(dtype=object).astype(str)[told],
+        leads=leads[rows[told]],
     )
