@@ -23,8 +23,8 @@ _NOWHERE = float("nan")
 def compare_loss(champion: NDArray[np.float64], challenger: NDArray[np.float64], gain: Bounds, power: Power) -> Line:
     """Judge the mean gain in log loss per lead: passed if its one-sided 95 % lower bound is above zero."""
     outcome: Outcome = "passed" if gain.low > 0 else "failed" if gain.high < 0 else "not enough evidence"
-    needed = f"; {power.leads_needed:,} leads for the gain seen" if power.leads_needed is not None else ""
-    note = f"difference: gain per lead; these leads show {say_number(power.smallest, 'nats')} in 4 of 5 cases{needed}"
+    needed = f", {power.leads_needed:,} leads one of the size seen" if power.leads_needed is not None else ""
+    note = f"difference: gain; these leads show one of {say_number(power.smallest, 'nats')} in 4 of 5 cases{needed}"
     return Line("log_loss", "log loss", "nats", float(champion.mean()), float(challenger.mean()), gain, outcome, note)
 
 
@@ -66,7 +66,7 @@ def _no_worse(distance: Bounds) -> Outcome:
 
 
 def _say_band(band: tuple[float, float]) -> str:
-    return f"noise of a perfect model {band[0]:.2f} to {band[1]:.2f}"
+    return f"noise of a perfect model {say_number(band[0], 'ratio')} to {say_number(band[1], 'ratio')}"
 
 
 def compare_top(

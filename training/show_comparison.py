@@ -26,7 +26,7 @@ def show_comparison(terminal: Terminal, decision: Decision) -> None:
         since = f" looked at from {str(ground['since'])[:10]} on" if ground["since"] else ""
         terminal.table(
             ["", "champion" if comparison.rival == comparison.champion else comparison.rival, "challenger",
-             "difference [one-sided 95 % bounds]", "", "note"],
+             "difference [one-sided 95 % bounds]", "verdict", "note"],
             [_show(line) for line in comparison.lines],
             title=(
                 f"{ground['leads']:,} leads{since} that no model here has learnt from, {ground['converted']:,} of which"

@@ -208,7 +208,7 @@ def say_number(value: float, unit: Unit) -> str:
         "nats": f"{value:z.4f}",
         "ratio": f"{value:z.2f}",
         "share": f"{value:z.1%}",
-        "seconds": f"{1_000 * value:z.1f} ms",
+        "seconds": f"{1_000 * value:z.1f} ms" if value < 1 else f"{value:.1f} s",
     }
     return words[unit].replace("-", _MINUS)
 
