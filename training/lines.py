@@ -15,17 +15,24 @@ from training.verdict import Line, Outcome, say_number
 
 __all__ = ["compare_calibration", "compare_churn", "compare_cost", "compare_loss", "compare_top", "sum_up_slices"]
 
+SMALLEST_GAIN = 0.001  # of the champion's log loss
 _MOST_TIMES_SLOWER = 3.0
 _NOTICEABLE = {1: 0.1, 1_000: 1.0}  # seconds: what takes less is not worth a better model
 _NOWHERE = float("nan")
 
 
 def compare_loss(champion: NDArray[np.float64], challenger: NDArray[np.float64], gain: Bounds, power: Power) -> Line:
-    """Judge the mean gain in log loss per lead: passed if its one-sided 95 % lower bound is above zero."""
+    """Judge the mean gain in log loss per lead: passed if its one-sided 95 % lower bound is above zero.
+
+    A gain of less than 0.1 % of the champion's log loss is not worth what changes for the people who use the list.
+    """
     outcome: Outcome = "passed" if gain.low > 0 else "failed" if gain.high < 0 else "not enough evidence"
     needed = f", {power.leads_needed:,} leads one of the size seen" if power.leads_needed is not None else ""
     note = f"difference: gain; these leads show one of {say_number(power.smallest, 'nats')} in 4 of 5 cases{needed}"
-    return Line("log_loss", "log loss", "nats", float(champion.mean()), float(challenger.mean()), gain, outcome, note)
+    before = float(champion.mean())
+    if outcome == "passed" and gain.value < SMALLEST_GAIN * before:
+        outcome, note = "failed", f"too small to matter: under {SMALLEST_GAIN:.1%} of the champion's; {note}"
+    return Line("log_loss", "log loss", "nats", before, float(challenger.mean()), gain, outcome, note)
 
 
 def compare_calibration(

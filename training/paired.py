@@ -128,7 +128,7 @@ def _slope(probability: Vector, wins: Vector, lead: Places, resampling: Resampli
     if scale < 1e-9 or not 0 < wins.sum() < len(wins):
         return absent
     z = (margin - centre) / scale
-    line = np.array([centre, scale])
+    line = np.array([special.logit(np.average(wins, weights=weight)), 0.0])
     for _ in range(50):
         chance = special.expit(line[0] + line[1] * z)
         spread = weight * chance * (1 - chance)

@@ -173,6 +173,8 @@ def _say_kept(comparison: Comparison, failed: Sequence[Line], *, better: bool) -
         return f"The challenger's log loss is lower, but it failed on {', '.join(worse)}."
     if gain.high < 0:
         return f"The challenger is worse: its log loss is {say_number(-gain.value, 'nats')} higher per lead.{also}"
+    if gain.low > 0:
+        return f"The challenger's gain is shown, but too small to matter ({say_bounds(gain, 'nats')} per lead).{also}"
     seen = (
         f"A gain of the size seen ({say_number(gain.value, 'nats')}) would need about {_round(power.leads_needed):,}."
         if power.leads_needed is not None
