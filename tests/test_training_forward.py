@@ -114,6 +114,9 @@ def test_too_few_leads_say_what_is_missing(tmp_path: Path) -> None:
     shortage = find_forward(tables, settings, [_manifest(20)], rules=()).shortage
     assert shortage is not None
     assert "needs 200 leads, 20 conversions and 8 weeks" in shortage
+    nobody = find_forward(tables, settings, [_manifest(200)], rules=())
+    assert nobody.leads == 0
+    assert "Only 0 leads" in str(nobody.shortage)
     many = [(f"l{n}", 40 + n % 100, f"a{n}") for n in range(400)]
     tables, settings = _world(tmp_path / "many", many)
     assert find_forward(tables, settings, [_manifest(20)], rules=()).shortage is None
