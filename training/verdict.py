@@ -68,8 +68,8 @@ class Comparison:
         What is missing for a judgement; then there are no lines.
     recalibration
         What mending the level of the champion would bring; null if its level is not off.
-    losses
-        Gains per week of the champion's log loss over the challenger's, for the figure: week, leads, bounds.
+    reason
+        A person's word, which promotes whatever the lines say.
     """
 
     challenger: str
