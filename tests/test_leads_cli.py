@@ -272,15 +272,18 @@ def test_a_second_training_challenges_and_can_be_promoted_and_rolled_back(own_de
     assert second != first
     aliases = run_leads("info", "-p", own_demo, "--json").answer["aliases"]
     assert aliases == {"champion": first, "challenger": second}
-    promoted = run_leads("promote", "-p", own_demo, "--json")
-    assert promoted.answer == {"champion": second, "before": first}
+    kept = run_leads("promote", "-p", own_demo, "--json")
+    assert kept.exit_code == 4
+    assert kept.answer["champion"] == first
+    promoted = run_leads("promote", "-p", own_demo, "--reason", "the team has grown", "--json")
+    assert (promoted.answer["champion"], promoted.answer["before"]) == (second, first)
     assert run_leads("promote", "-p", own_demo).exit_code == 4
     rolled = run_leads("rollback", "-p", own_demo, "--json")
     assert rolled.answer == {"champion": first, "before": second}
     moves = run_leads("info", "-p", own_demo, "--json").answer["moves"]
     assert [move["why"] for move in moves if move["alias"] == "champion"] == [
         "the first model",
-        "promoted",
+        f"the team has grown (state/comparisons/{second}-vs-{first}.json)",
         "rolled back",
     ]
 
@@ -330,7 +333,7 @@ def test_rolling_back_twice_never_goes_forward(own_demo: Path) -> None:
     settings = own_demo / "leads.toml"
     settings.write_text(settings.read_text("utf-8").replace("leads_per_week = ", "leads_per_week = 1"), "utf-8")
     run_leads("train", "-p", own_demo)
-    run_leads("promote", "-p", own_demo)
+    run_leads("promote", "-p", own_demo, "--reason", "the team has grown")
     assert run_leads("rollback", "-p", own_demo).exit_code == 0
     assert run_leads("rollback", "-p", own_demo).exit_code == 4
 

@@ -213,9 +213,9 @@ def _follow(
     if len(rows):
         log_odds = estimator.log_odds(encode_frame(examples.frame.iloc[rows], final.columns))
     else:
-        recent = examples.snapshots["as_of"].to_numpy()[said.rows] >= np.datetime64(split.final.at, "us") - np.timedelta64(
-            horizon
-        )
+        recent = examples.snapshots["as_of"].to_numpy()[said.rows] >= np.datetime64(
+            split.final.at, "us"
+        ) - np.timedelta64(horizon)
         rows, log_odds = said.rows[recent], said.log_odds[recent]
     known = look_back(examples.snapshots.iloc[rows], split.final, horizon=horizon, delays=final.delays)
     told = known.seen > 0.0
