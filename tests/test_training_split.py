@@ -56,7 +56,7 @@ def many() -> list[tuple[pd.DataFrame, timedelta, Split]]:
         chance = random.Random(1_000 + seed)
         examples = invent(
             seed,
-            leads=chance.choice([80, 160, 320]),
+            leads=chance.choice([80, 160, 320, 900]),
             span=chance.choice([90, 200, 500]),
             share_of_accounts=chance.choice([0.3, 0.6, 2.0]),
         )

@@ -33,7 +33,7 @@ CONTENDER_NAMES: Mapping[str, str] = {
     "lightgbm": "LightGBM",
     "odoo_naive_bayes": "Odoo naive Bayes",
 }
-_PERIOD_TINTS = {"fit": "#e3eef6", "calibrate": "#fdeccd", "test": "#dff1e7"}
+_PERIOD_TINTS = {"fit": "#e3eef6", "forward": "#fdeccd", "test": "#dff1e7"}
 _MOST_ROWS, _MOST_LEVELS, _MOST_TICKS = 10, 12, 6
 
 

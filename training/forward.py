@@ -98,11 +98,14 @@ class Forward:
 def learnt_until(manifest: Manifest) -> tuple[datetime, datetime]:
     """Return when a model last looked at a lead it learnt from, and when the last label it learnt from ended.
 
-    Every period of the manifest but `test` was learnt from. Both are UTC; long ago if it learnt from nothing.
+    Every period of the manifest but `test` was learnt from. Both are UTC; long ago if it learnt from nothing. A model
+    that cut label windows short tells when (`known_until`).
     """
-    periods = [entry for name, entry in manifest["split"].items() if name != "test" and isinstance(entry, Mapping)]
+    split = manifest["split"]
+    periods = [entry for name, entry in split.items() if name != "test" and isinstance(entry, Mapping)]
     last = max((datetime.fromisoformat(entry["to"]) for entry in periods if entry.get("to")), default=_LONG_AGO)
-    return last, last + parse_duration(manifest["outcome"]["horizon"])
+    cut = datetime.fromisoformat(split["known_until"]) if split.get("known_until") else None
+    return last, cut or last + parse_duration(manifest["outcome"]["horizon"])
 
 
 def find_forward(
