@@ -195,11 +195,11 @@ def test_log_odds_of_any_size_are_taken_without_a_warning(scale: float) -> None:
     assert found.probability(log_odds * scale).mean() == pytest.approx(converted.mean(), abs=0.02)
 
 
-@pytest.mark.parametrize("leads", [500, 2_000, 5_000])
-def test_where_nothing_is_wrong_less_is_lost_than_one_number_costs(leads: int) -> None:
+@pytest.mark.parametrize(("leads", "numbers"), [(500, 1), (2_000, 2), (5_000, 2)])
+def test_where_nothing_is_wrong_less_is_lost_than_the_numbers_that_may_be_fitted_cost(leads: int, numbers: int) -> None:
     found = [choose_distorted(leads, distortion="right", seed=seed) for seed in range(60)]
     lost = np.mean([excess_loss(choice.calibrator, distortion="right") for choice in found])
-    assert lost < 1e4 / (2 * leads)
+    assert lost < 1e4 * numbers / (2 * leads)
     assert np.mean([choice.kind == "nothing" for choice in found]) > 0.7
 
 
@@ -209,13 +209,13 @@ def test_where_nothing_is_wrong_less_is_lost_than_one_number_costs(leads: int) -
     [
         ("too bold", 2_000, 20, 10.0),
         ("too bold", 5_000, 20, 5.0),
-        ("too bold", 20_000, 20, 1.5),
+        ("too bold", 20_000, 8, 1.5),
         ("other classes weighed", 500, 20, 30.0),
         ("other classes weighed", 5_000, 20, 5.0),
         ("nearly right", 5_000, 20, 6.0),
-        ("nearly right", 20_000, 20, 2.0),
-        ("s-shaped", 40_000, 6, 2.5),
-        ("strongly s-shaped", 40_000, 6, 3.0),
+        ("nearly right", 20_000, 8, 2.0),
+        ("s-shaped", 40_000, 3, 2.5),
+        ("strongly s-shaped", 40_000, 3, 3.0),
     ],
 )
 def test_a_distortion_is_taken_back_up_to_what_chance_costs(
@@ -244,7 +244,7 @@ def test_a_parabola_is_chosen_for_a_parabola() -> None:
     )
 
 
-@settings(deadline=None, derandomize=True, max_examples=30)
+@settings(deadline=None, derandomize=True, max_examples=20)
 @given(
     st.integers(0, 10_000),
     st.sampled_from([30, 300, 2_500, 5_000]),
