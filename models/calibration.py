@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from scipy.interpolate import CubicSpline
 
-__all__ = ["AffineCalibrator", "Calibrator", "QuadraticCalibrator", "SplineCalibrator", "logit", "read_calibrator"]
+__all__ = [
+    "AffineCalibrator",
+    "Calibrator",
+    "QuadraticCalibrator",
+    "SplineCalibrator",
+    "least_slope",
+    "logit",
+    "read_calibrator",
+]
 
 Vector: TypeAlias = NDArray[np.float64]
 _LEAST_SLOPE = 1e-3
@@ -177,13 +185,8 @@ class SplineCalibrator:
 
     @cached_property
     def least_slope(self) -> float:
-        """The smallest slope of the curve: a parabola between knots, so it is at a knot or where the bend turns."""
-        cubic, square, line, _ = self._curve.c
-        with np.errstate(divide="ignore", invalid="ignore"):
-            turn = -square / (3 * cubic)
-        width = (self.high - self.low) / (len(self.values) - 1)
-        turn = np.where((turn > 0) & (turn < width), turn, 0.0)
-        return float(min(np.min(self._curve(self.knots, 1)), np.min(line + turn * (2 * square + 3 * cubic * turn))))
+        """The smallest slope of the curve."""
+        return least_slope(self.low, self.high, np.array(self.values))
 
     def calibrated(self, log_odds: Vector) -> Vector:
         """Return log-odds after calibration, shape as given; within 1e-8 of the spline.
@@ -243,6 +246,25 @@ def read_calibrator(content: Mapping[str, object]) -> Calibrator:
             return SplineCalibrator.from_json(content)
         case other:
             raise ValueError(f"unknown calibrator {other!r}: this version reads affine, quadratic and spline")
+
+
+def least_slope(low: float, high: float, values: Vector) -> float:
+    """Return the smallest slope of the natural cubic spline through values at equally spaced knots from low to high.
+
+    Between knots the slope is a parabola, so the smallest is at a knot or where a parabola turns.
+
+    >>> round(least_slope(0.0, 2.0, np.array([0.0, 1.0, 2.0])), 12)
+    1.0
+    """
+    from scipy.interpolate import CubicSpline
+
+    knots = np.linspace(low, high, len(values))
+    curve = CubicSpline(knots, values, bc_type="natural")
+    cubic, square, line, _ = curve.c
+    with np.errstate(divide="ignore", invalid="ignore"):
+        turn = -square / (3 * cubic)
+    turn = np.where((turn > 0) & (turn < knots[1] - knots[0]), turn, 0.0)
+    return float(min(np.min(curve(knots, 1)), np.min(line + turn * (2 * square + 3 * cubic * turn))))
 
 
 def logit(rate: float) -> float:

@@ -65,6 +65,15 @@ BENT = [
 ]
 
 
+# hardly rising somewhere, where rounding errors are larger than the rise from one floating-point number to the next
+FLAT = [
+    QuadraticCalibrator(0.3, 0.402, -0.1, low=-4.0, high=2.0),
+    QuadraticCalibrator(-1.3, 0.806, 0.1, low=-4.0, high=2.0),
+    SplineCalibrator(-4.0, 2.0, (-3.0, -2.99, -2.98, -2.97, -2.96, -2.95, -2.94)),
+    SplineCalibrator(-4.0, 2.0, (-3.0, -2.6, -2.3, -2.1, -2.0, -1.95, -1.94)),
+]
+
+
 @st.composite
 def calibrators(draw: st.DrawFn) -> Calibrator:
     """Any bent calibrator that may be made, from nearly flat to steep."""
@@ -103,6 +112,13 @@ def test_bent_calibrators_never_change_the_order_not_even_of_neighbouring_number
     assert (np.diff(probability) >= 0).all()
     assert (probability >= 0).all()
     assert (probability <= 1).all()
+
+
+@pytest.mark.parametrize("calibrator", FLAT, ids=repr)
+def test_rounding_never_turns_two_numbers_around(calibrator: Calibrator) -> None:
+    for start in np.random.default_rng(0).uniform(calibrator.low - 0.5, calibrator.high + 0.5, 300):
+        neighbours = start + np.spacing(abs(start)) * np.arange(200)
+        assert (np.diff(calibrator.calibrated(neighbours)) >= 0).all()
 
 
 @settings(deadline=None, derandomize=True)

@@ -23,6 +23,7 @@ _BEND = 0.1
 _STIFFNESS = (1.0, 10.0, 100.0, 1_000.0)
 _WALL = 1e4
 _STEPS = 50
+_CLOSE = 1e-9  # nats over all leads
 
 
 @dataclass(frozen=True)
@@ -255,11 +256,12 @@ def _fit(curve: Curve, period: _Period, rows: NDArray[np.bool_], *, start: Vecto
             basis.T @ ((weight * share * (1 - share))[:, None] * basis) + curve.precision + wall * short.T @ short
         )
         step = np.linalg.solve(curvature, gradient)
-        while (found := loss(numbers - step)) > reached and float(np.abs(step).max()) > 1e-12:
-            step = step / 2
+        expected = float(gradient @ step)
+        if expected <= _CLOSE:
+            return np.asarray(numbers - step)
+        while (found := loss(numbers - step)) > reached and expected > _CLOSE:
+            step, expected = step / 2, expected / 2
         if not found < reached:
             break
-        gained, numbers, reached = reached - found, numbers - step, found
-        if gained <= 1e-13 * (1.0 + abs(reached)):
-            break
+        numbers, reached = numbers - step, found
     return numbers

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from models.calibration import AffineCalibrator, Calibrator, QuadraticCalibrator, SplineCalibrator
+from models.calibration import AffineCalibrator, Calibrator, QuadraticCalibrator, SplineCalibrator, least_slope
 
 __all__ = ["LEAST_SLOPE", "Curve", "level_curve", "line_curve", "parabola_curve", "spline_curve"]
 
@@ -125,7 +125,7 @@ def spline_curve(log_odds: Vector, *, sd: tuple[float, float], stiffness: float)
         slope = float(tilt @ moved)
         bend = moved - moved.mean() - slope * (knots - knots.mean())
         slope = max(slope, LEAST_SLOPE)
-        bend = bend * _share_that_rises(slope, float(np.min(slopes @ bend)))
+        bend = bend * _share_that_rises(slope, least_slope(low, high, bend))
         values = moved.mean() + slope * (knots - knots.mean()) + bend
         return SplineCalibrator(low, high, tuple(float(value) for value in values))
 
