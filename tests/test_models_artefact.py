@@ -56,7 +56,7 @@ def no_trees(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         pytest.fail("LightGBM was given the bytes of a damaged model")
 
-    monkeypatch.setattr("models.artefact._parse_in_child", refuse)
+    monkeypatch.setattr("models.estimator_files._parse_in_child", refuse)
     monkeypatch.setattr(lightgbm, "Booster", refuse)
 
 

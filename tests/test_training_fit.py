@@ -182,7 +182,9 @@ def test_the_base_is_the_log_odds_of_the_average_fitted_lead() -> None:
 def test_skewed_numbers_enter_by_their_logarithm_and_even_ones_as_they_are() -> None:
     random = np.random.default_rng(0)
     matrix = np.column_stack([np.exp(random.normal(5, 2, 500)), random.normal(0, 1, 500), -random.random(500)])
-    model = fit_logistic(FitData(NUMBERS, matrix, (random.random(500) < 0.3).astype(float), np.arange(500)))
+    model = fit_logistic(
+        FitData(NUMBERS, matrix, (random.random(500) < 0.3).astype(float), np.arange(500)), strength=0.1
+    )
     assert [term.transform for term in model.terms] == ["log", "identity", "identity"]
 
 
