@@ -40,8 +40,9 @@ class History:
     seed
         Of the simulation, and of the training of all contenders.
     shuffled
-        Whether fates are dealt to other leads at random. Leads are asked once then, when they come in: how long a lead
-        has been open tells of its fate in any history.
+        Whether fates are dealt to other leads at random.
+    once
+        Whether leads are asked once, when they come in: how long a lead has been open tells of its fate in any history.
     signal
         How strongly what distinguishes leads moves their log-odds; 1 is the simulator's own.
     """
@@ -52,6 +53,7 @@ class History:
     rate: float = 0.0
     drift: bool = False
     shuffled: bool = False
+    once: bool = False
     signal: float = 1.0
 
     @property
@@ -112,7 +114,7 @@ def _write_simulated(history: History, folder: Path) -> object:
     for pattern, new in (
         (r"leads_per_week = \d+", f"leads_per_week = {max(1, history.leads // 390)}"),
         (r'(bad_timing|unreachable) = "unknown"', r'\1 = "lost"'),
-        (r"ages = \[.*\]", 'ages = ["0d"]' if history.shuffled else r"\g<0>"),
+        (r"ages = \[.*\]", 'ages = ["0d"]' if history.once else r"\g<0>"),
     ):
         text, changed = re.subn(pattern, new, text)
         assert changed, f"the demo's settings have no {pattern}"
