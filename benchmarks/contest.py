@@ -187,12 +187,13 @@ def _call(command: Sequence[str], threads: int) -> str:
 
 
 def _ours_arguments(history: History, contest: Contest) -> dict[str, object]:
+    return {**history.to_json(), "threads": contest.threads, "code": hash_rooms()}
+
+
+def hash_rooms() -> str:
+    """Return a fingerprint of all code and settings that decide what a training on a history says."""
     files = [path for room in ROOMS for path in (ROOT / room).rglob("*") if path.suffix in {".py", ".toml"}]
-    return {
-        **history.to_json(),
-        "threads": contest.threads,
-        "code": _hash_files([*files, ROOT / "benchmarks/histories.py"]),
-    }
+    return _hash_files([*files, ROOT / "benchmarks" / "histories.py", *(ROOT / "tests" / "real").glob("*.toml")])
 
 
 def _hash_files(files: Sequence[Path]) -> str:
