@@ -61,7 +61,10 @@ def hold(history: History, rivals: Sequence[str], contest: Contest, *, progress:
             "--train-ours",
             json.dumps(history.to_json()),
         ]
-        _call([*command, "--out", str(contest.out), "--threads", str(contest.threads)], contest.threads)
+        try:
+            _call([*command, "--out", str(contest.out), "--threads", str(contest.threads)], contest.threads)
+        except subprocess.CalledProcessError as error:  # a crash of ours is a result too, and the others go on
+            _write(folder, OURS, {"error": f"crashed: {_last_line(error)}"})
     _report(folder, OURS, progress)
     if "error" in _read(folder, OURS):
         return
@@ -77,9 +80,10 @@ def hold(history: History, rivals: Sequence[str], contest: Contest, *, progress:
 
 
 def is_done(folder: Path, name: str, arguments: Mapping[str, object]) -> bool:
-    """Return whether a contender's answer to just these arguments is there; what could not be installed is retried."""
+    """Return whether a contender's answer to just these arguments is there; a crash, or what is not installed, is retried."""
     found = _read(folder, name)
-    return found.get("arguments") == dict(arguments) and found.get("error") != "not installed"
+    done = not found.get("error", "").startswith(("not installed", "crashed"))
+    return done and found.get("arguments") == dict(arguments)
 
 
 def answer_of(folder: Path, name: str) -> dict[str, Any]:
@@ -155,8 +159,12 @@ def _run_rival(name: str, folder: Path, history: History, contest: Contest) -> d
     try:
         answer: dict[str, Any] = json.loads(_call(command, contest.threads).splitlines()[-1])
     except subprocess.CalledProcessError as error:
-        return {"error": (error.stderr.strip().splitlines() or ["died without a word"])[-1]}
+        return {"error": f"crashed: {_last_line(error)}"}
     return answer
+
+
+def _last_line(error: subprocess.CalledProcessError) -> str:
+    return (error.stderr.strip().splitlines() or [f"exit code {error.returncode}"])[-1]
 
 
 def _python_apart(cache: Path, name: str) -> str | None:

@@ -160,13 +160,18 @@ def fit_autogluon(rows: Rows) -> Fitted:
 
     before, test = (_as_plain(frame, rows.categories) for frame in (rows.before, rows.test))
     table = before.assign(converted=rows.converted.astype(int))
-    home = tempfile.mkdtemp(prefix="quality-autogluon-")
-    predictor = TabularPredictor("converted", eval_metric="log_loss", path=home, verbosity=0)
+    home = tempfile.TemporaryDirectory(prefix="quality-autogluon-")
+    predictor = TabularPredictor("converted", eval_metric="log_loss", path=home.name, verbosity=0)
     predictor.fit(
         table[~rows.late], tuning_data=table[rows.late], presets="medium_quality", time_limit=rows.time_limit,
         num_cpus=rows.threads, num_gpus=0,
     )  # fmt: skip
-    return lambda: predictor.predict_proba(test)[1].to_numpy(dtype=np.float64)
+
+    def say() -> np.ndarray:
+        with home:
+            return predictor.predict_proba(test)[1].to_numpy(dtype=np.float64)
+
+    return say
 
 
 RIVALS: dict[str, Callable[[Rows], Fitted]] = {

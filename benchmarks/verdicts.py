@@ -36,6 +36,9 @@ class Comparison:
         Mean difference with its 95 % interval: a paired bootstrap over groups of leads.
     careless
         On how many seeds ours was worse than the base rate and did not say "no skill".
+    excess, closest, closest_excess
+        Mean expected excess over the truth (10⁻⁴ nats) of ours and of the rival with the lowest one: free of the luck
+        of a small test period, which decides who has the lowest log loss there. Only simulated cells have it.
     """
 
     cell: str
@@ -48,6 +51,9 @@ class Comparison:
     low: float
     high: float
     careless: int
+    excess: float = float("nan")
+    closest: str = ""
+    closest_excess: float = float("nan")
 
     @property
     def percent(self) -> float:
@@ -145,10 +151,19 @@ def compare(figures: pd.DataFrame, histories: Sequence[History], contest: Contes
         base = table.get("base_rate", pd.Series(np.nan, table.index))
         careless = int(((table[OURS] > base) & own["skill"].astype(bool)).sum())
         pooled = _pool(mine, best, contest)
+        near = _closest_to_the_truth(rows, list(losses.index))
         found.append(
-            Comparison(str(cell), len(mine), losses[OURS], best, rivals[best], base.mean(), *pooled, careless)
-        )  # fmt: skip
+            Comparison(str(cell), len(mine), losses[OURS], best, rivals[best], base.mean(), *pooled, careless, *near)
+        )
     return found
+
+
+def _closest_to_the_truth(rows: pd.DataFrame, contenders: list[str]) -> tuple[float, str, float]:
+    means = rows.loc[rows["contender"].isin(contenders)].groupby("contender")["excess"].mean().dropna()
+    if OURS not in means:
+        return float("nan"), "", float("nan")
+    rivals = means.drop(OURS)
+    return float(means[OURS]), str(rivals.idxmin()), float(rivals.min())
 
 
 def _pool(histories: Sequence[History], rival: str, contest: Contest) -> tuple[float, float, float]:
@@ -189,10 +204,12 @@ def write_cells(figures: pd.DataFrame, contenders: Sequence[str]) -> str:
 def write_summary(comparisons: Sequence[Comparison]) -> str:
     """Write what it comes to: a row a cell, then the three sentences."""
     heads = ["cell", "seeds", "ours", "best rival", "its log loss", "base rate", "ours − best", "95 % interval", "in %"]
+    heads += ["excess ×10⁴", "closest rival", "its excess"]
     text = [_line(heads), _line(["---"] + ["---:"] * (len(heads) - 1))]
     text += [
         _line([one.cell, str(one.seeds), f"{one.ours:.4f}", one.rival, f"{one.best:.4f}", f"{one.base:.4f}",
-               f"{one.difference:+.4f}", f"{one.low:+.4f} … {one.high:+.4f}", f"{one.percent:+.2f}"])
+               f"{one.difference:+.4f}", f"{one.low:+.4f} … {one.high:+.4f}", f"{one.percent:+.2f}",
+               _show(one.excess, "excess"), one.closest or "–", _show(one.closest_excess, "excess")])
         for one in comparisons
     ]  # fmt: skip
     if not comparisons:
@@ -200,12 +217,16 @@ def write_summary(comparisons: Sequence[Comparison]) -> str:
     ahead = sum(one.difference <= 0 for one in comparisons)
     beaten, behind = sum(one.high < 0 for one in comparisons), sum(one.low > 0 for one in comparisons)
     worst = max(comparisons, key=lambda one: one.percent)
+    known = [one for one in comparisons if one.closest]
+    near = sum(one.excess <= one.closest_excess for one in known)
     careless = [f"{one.cell} ({one.careless} of {one.seeds} seeds)" for one in comparisons if one.careless]
     return "\n".join(
         [
             *text, "",
             f"Ours is at or below the best rival's log loss in {ahead} of {len(comparisons)} cells "
             f"({ahead / len(comparisons):.0%}); the interval lies below zero in {beaten} and above zero in {behind}.",
+            f"Where the truth is known, ours is at least as close to it as the closest rival in {near} of {len(known)} "
+            "cells.",
             f"Worst cell: {worst.cell}, {worst.percent:+.2f} % beside {worst.rival}.",
             f'Worse than the base rate without saying "no skill": {", ".join(careless) or "nowhere"}.',
         ]

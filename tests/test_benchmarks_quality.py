@@ -167,12 +167,13 @@ def test_the_summary_counts_cells_and_names_the_worst() -> None:
 
     text = write_summary(
         [
-            Comparison("calm", 2, 0.30, "odoo", 0.31, 0.33, -0.01, -0.02, -0.001, 0),
-            Comparison("rough", 2, 0.42, "logistic", 0.40, 0.41, 0.02, 0.01, 0.03, 1),
+            Comparison("calm", 2, 0.30, "odoo", 0.31, 0.33, -0.01, -0.02, -0.001, 0, 90, "odoo", 100),
+            Comparison("rough", 2, 0.42, "logistic", 0.40, 0.41, 0.02, 0.01, 0.03, 1, 90, "logistic", 80),
             Comparison("even", 2, 0.20, "logistic", 0.20, 0.21, 0.0, -0.01, 0.01, 0),
         ]
     )
     assert "in 2 of 3 cells (67%); the interval lies below zero in 1 and above zero in 1." in text
+    assert "at least as close to it as the closest rival in 1 of 2 cells." in text
     assert "Worst cell: rough, +5.00 % beside logistic." in text
     assert text.endswith('without saying "no skill": rough (1 of 2 seeds).')
 
