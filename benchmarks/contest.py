@@ -80,7 +80,7 @@ def hold(history: History, rivals: Sequence[str], contest: Contest, *, progress:
 
 
 def is_done(folder: Path, name: str, arguments: Mapping[str, object]) -> bool:
-    """Return whether a contender's answer to just these arguments is there; a crash, or what is not installed, is retried."""
+    """Return whether an answer to just these arguments is there; a crash, or what is not installed, is tried again."""
     found = _read(folder, name)
     done = not found.get("error", "").startswith(("not installed", "crashed"))
     return done and found.get("arguments") == dict(arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -103,6 +104,21 @@ def test_what_cannot_be_installed_is_said(
     hold(tiny(), ["catboost"], contest, progress=said.append)
     assert said[-1] == "catboost: not installed"
     assert answer_of(contest.folder(tiny()), "catboost")["error"] == "not installed"
+
+
+def test_a_rival_that_crashes_is_said_and_tried_again(ran: tuple[Path, str], tmp_path: Path) -> None:
+    from benchmarks.contest import Contest, hold
+
+    shutil.copytree(ran[0], tmp_path / "out")
+    contest = Contest(tmp_path / "out", tmp_path / "cache", 1, 300.0)
+    examples = contest.folder(tiny()) / "examples.parquet"
+    whole = examples.read_bytes()
+    said: list[str] = []
+    for content in (b"no Parquet", whole, whole):
+        examples.write_bytes(content)
+        hold(tiny(), ["base_rate"], contest, progress=said.append)
+    assert said[1].startswith("base_rate: crashed: ")
+    assert [text.partition(" in ")[0] for text in said[3::2]] == ["base_rate: fitted"] * 2
 
 
 def test_a_history_too_small_to_train_on_says_so(tmp_path: Path) -> None:
