@@ -50,8 +50,9 @@ class Rows:
 
     def typed(self, *, most: int | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return both frames with pandas categories, learnt before the test; beyond the `most` frequent is missing."""
-        before, test = self.before.copy(), self.test.copy()
-        for name in self.categories:
+        filled = self.before.columns[self.before.notna().any()]  # some libraries stumble over a column without values
+        before, test = self.before[filled].copy(), self.test[filled].copy()
+        for name in filled.intersection(self.categories):
             levels = pd.CategoricalDtype(sorted(before[name].value_counts().index[:most]))
             before[name], test[name] = before[name].astype("object"), test[name].astype("object")
             before[name], test[name] = _as_known(before[name], levels), _as_known(test[name], levels)
@@ -123,9 +124,8 @@ def fit_lightgbm_tuned(rows: Rows) -> Fitted:
         min_child_samples=40, min_child_weight=1e-7, n_jobs=rows.threads, random_state=rows.seed, verbosity=-1,
     )  # fmt: skip
     late, stop = rows.late, lightgbm.early_stopping(300, verbose=False)
-    model.fit(
-        before[~late], rows.converted[~late], eval_set=[(before[late], rows.converted[late])], callbacks=[stop]
-    )  # fmt: skip
+    check = {"eval_X": before[late], "eval_y": rows.converted[late]}
+    model.fit(before[~late], rows.converted[~late], **check, callbacks=[stop])
     return lambda: model.predict_proba(test)[:, 1]
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from benchmarks.histories import History
 
 ROOT = Path(__file__).parents[1]
-RIVALS = ("base_rate", "lightgbm_default")
+RIVALS = ("base_rate", "odoo")
 
 
 @pytest.fixture(autouse=True)
@@ -88,8 +88,32 @@ def test_a_rival_never_sees_the_outcomes_of_the_test_period(ran: tuple[Path, str
     assert (flipped != rows["converted"]).sum() == test.sum() > 50
     rows.assign(converted=flipped).to_parquet(tmp_path / "rows.parquet")
     (tmp_path / "examples.parquet").write_bytes((folder / "examples.parquet").read_bytes())
-    run_benchmark("rivals.py", "lightgbm_default", tmp_path, "--threads", "1")
-    assert np.array_equal(np.load(tmp_path / "lightgbm_default.npy"), np.load(folder / "lightgbm_default.npy"))
+    run_benchmark("rivals.py", "odoo", tmp_path, "--threads", "1")
+    assert np.array_equal(np.load(tmp_path / "odoo.npy"), np.load(folder / "odoo.npy"))
+
+
+@pytest.mark.parametrize("name", ["odoo", "logistic", "lightgbm_default", "lightgbm_tuned", "hist_gradient_boosting"])
+def test_a_rival_learns_what_there_is_and_takes_what_it_never_saw(name: str) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    from benchmarks.rivals import RIVALS as FITS
+    from benchmarks.rivals import Rows
+
+    random = np.random.default_rng(2)
+    n = 1_200
+    level = random.integers(0, 4, n)
+    frame = pd.DataFrame({"number": random.normal(size=n), "empty": np.nan, "level": np.array([*"abc", None])[level]})
+    frame.loc[::7, "number"] = np.nan
+    frame["level"] = frame["level"].astype("str")
+    converted = random.random(n) < np.array([0.05, 0.2, 0.5, 0.8])[level]
+    test = frame.iloc[1_000:].reset_index(drop=True)
+    test.loc[:9, "level"] = "never seen"
+    rows = Rows(frame.iloc[:1_000], converted[:1_000], np.arange(1_000), np.arange(1_000) >= 850,
+                np.arange(1_000) >= 750, test, 1, 1, 1.0)  # fmt: skip
+    said = FITS[name](rows)()
+    assert said.shape == (200,)
+    assert ((said > 0) & (said < 1)).all()
+    assert roc_auc_score(converted[1_010:], said[10:]) > 0.7
 
 
 def test_what_cannot_be_installed_is_said(
@@ -114,11 +138,11 @@ def test_a_rival_that_crashes_is_said_and_tried_again(ran: tuple[Path, str], tmp
     examples = contest.folder(tiny()) / "examples.parquet"
     whole = examples.read_bytes()
     said: list[str] = []
-    for content in (b"no Parquet", whole, whole):
+    for content in (b"no Parquet", whole):
         examples.write_bytes(content)
         hold(tiny(), ["base_rate"], contest, progress=said.append)
     assert said[1].startswith("base_rate: crashed: ")
-    assert [text.partition(" in ")[0] for text in said[3::2]] == ["base_rate: fitted"] * 2
+    assert said[3].startswith("base_rate: fitted")
 
 
 def test_a_history_too_small_to_train_on_says_so(tmp_path: Path) -> None:
