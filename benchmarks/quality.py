@@ -27,6 +27,7 @@ from benchmarks.contest import OURS, Contest, hold, train_ours
 from benchmarks.histories import REAL, REAL_DATA, SIMULATED, History
 from benchmarks.rivals import RIVALS
 
+BASE = "base_rate"
 SIZES, RATES = (2_000, 20_000, 100_000), (0.03, 0.10, 0.30)
 DRIFTS = {"still": False, "drift": True}
 
@@ -42,7 +43,8 @@ def main() -> None:
         train_ours(History(**json.loads(options.train_ours)), contest)
         return
     histories = _plan(options)
-    rivals = [name for name in options.contenders if name != OURS and name not in options.without]
+    wanted = {BASE, *options.contenders} - set(options.without)
+    rivals = [name for name in RIVALS if name in wanted]
     _hold_all(histories, rivals, contest, jobs=options.jobs)
     _tell(histories, [OURS, *rivals], contest)
 
@@ -56,7 +58,7 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--rates", nargs="+", type=float, default=list(RATES), help="share that buys within 60 days")
     parser.add_argument("--drifts", nargs="+", choices=list(DRIFTS), default=list(DRIFTS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
-    parser.add_argument("--contenders", nargs="+", choices=names, default=names, help="ours is always among them")
+    parser.add_argument("--contenders", nargs="+", choices=names, default=names, help="ours and base_rate always")
     parser.add_argument("--without", nargs="+", choices=names, default=[])
     parser.add_argument("--again", nargs="+", choices=names, default=[], help="compute these once more")
     parser.add_argument("--jobs", type=int, default=1, help="histories at the same time")
