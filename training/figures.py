@@ -29,8 +29,10 @@ Vector = NDArray[np.float64]
 
 CONTENDER_NAMES: Mapping[str, str] = {
     "base_rate": "Base rate",
+    "naive_bayes": "Naive Bayes",
     "logistic": "Logistic regression",
     "lightgbm": "LightGBM",
+    "blend": "Blend",
     "odoo_naive_bayes": "Odoo naive Bayes",
 }
 _PERIOD_TINTS = {"fit": "#e3eef6", "forward": "#fdeccd", "test": "#dff1e7"}
@@ -149,7 +151,7 @@ def _colour_values(sample: pd.DataFrame, columns: Sequence[ModelColumn]) -> pd.D
     """Return what colours the dots; a column of dtype object stays grey: a category, or numbers that hardly vary."""
     import pandas as pd
 
-    frame = pd.DataFrame(encode_frame(sample, columns))
+    frame = pd.DataFrame(encode_frame(sample, columns)[:, : len(columns)])
     bottom, top = frame.quantile(0.01), frame.quantile(0.99)
     grey = [n for n, column in enumerate(columns) if column.kind == "category" or not bottom[n] < top[n]]
     return frame.astype(dict.fromkeys(grey, "object"))
