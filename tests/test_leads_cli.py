@@ -68,7 +68,8 @@ def test_train_answers_with_the_documented_document(demo: Path) -> None:
     assert set(answer["split"]) == {"kind", "fit", "forward", "test"}
     assert answer["split"]["kind"] == "time"
     assert set(answer["test"]) == METRICS
-    assert set(answer["rivals"]) == {"base_rate", "logistic", "lightgbm", "odoo_naive_bayes"}
+    rungs = {"base_rate", "naive_bayes", "logistic", "lightgbm", "blend"}
+    assert set(answer["rivals"]) == {*rungs, "odoo_naive_bayes"}
     assert all(set(numbers) == METRICS for numbers in answer["rivals"].values())
     assert answer["test"] == answer["rivals"][answer["chosen"]]
     assert answer["immature"] > 0

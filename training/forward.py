@@ -101,10 +101,10 @@ def learnt_until(manifest: Manifest) -> tuple[datetime, datetime]:
     Every period of the manifest but `test` was learnt from. Both are UTC; long ago if it learnt from nothing. A model
     that cut label windows short tells when (`known_until`).
     """
-    split = manifest["split"]
-    periods = [entry for name, entry in split.items() if name != "test" and isinstance(entry, Mapping)]
+    periods = [entry for name, entry in manifest["split"].items() if name != "test" and isinstance(entry, Mapping)]
     last = max((datetime.fromisoformat(entry["to"]) for entry in periods if entry.get("to")), default=_LONG_AGO)
-    cut = datetime.fromisoformat(split["known_until"]) if split.get("known_until") else None
+    known = manifest.get("known_until")
+    cut = datetime.fromisoformat(known) if known else None
     return last, cut or last + parse_duration(manifest["outcome"]["horizon"])
 
 

@@ -192,11 +192,8 @@ def _facts(
             "from": tables.observed_from.isoformat() if tables.observed_from else None,
             "until": tables.observed_until.isoformat() if tables.observed_until else None,
         },
-        "split": {
-            "kind": split.kind,
-            "known_until": split.final.at.isoformat() if split.final.at is not None else None,
-            **{name: period.to_json() for name, period in split.periods.items()},
-        },
+        "split": {"kind": split.kind, **{name: period.to_json() for name, period in split.periods.items()}},
+        "known_until": split.final.at.isoformat() if split.final.at is not None else None,
         "immature": examples.immature,
         "catalogue": examples.catalogue.to_json(),
         "chosen": evidence.chosen,
