@@ -34,7 +34,7 @@ from training.leak_writing import (
     clue_of_words,
 )
 from training.pipeline import train_model
-from worlds import ask, make_project, utc
+from worlds import BASIC_TOML, ask, make_project, utc
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import leaks as benchmark
@@ -224,22 +224,7 @@ def test_the_future_test_leaves_the_tables_as_they_were(crm: tuple[Project, Exam
     assert tables.connection.execute(count).fetchall() == before
 
 
-COLLEAGUES = """
-[leads]
-file = "leads.csv"
-id = "id"
-created_at = "created"
-account = "account"
-[stages]
-file = "stages.csv"
-lead = "id"
-at = "at"
-stage = "stage"
-[outcome]
-horizon = "10d"
-won = ["won"]
-lost = ["lost"]
-"""
+COLLEAGUES = BASIC_TOML.replace('created_at = "created"', 'created_at = "created"\naccount = "account"')
 
 
 def test_an_invented_win_stands_for_what_became_of_the_lead(tmp_path: Path) -> None:
