@@ -4,7 +4,7 @@
 
     manifest.json     everything but the estimator's numbers, and the SHA-256 of every other file
     estimator.txt     LightGBM's own text, or …
-    estimator.json    … the logistic regression's terms
+    estimator.json    … the logistic regression's terms; of a blend, `estimator-<n>` for each of its parts
     canary.json       invented leads as raw tables, and what this model said of them
 
 No file is code or a pickle. Loading checks, in this order: protocol, the manifest's own seal, every hash, whether the
@@ -16,30 +16,28 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.bands import BandPolicy
-from models.calibration import AffineCalibrator
+from models.calibration import read_calibrator
 from models.columns import ModelColumn
-from models.estimators import BaseRate, BoostedTrees, Estimator, Logistic
+from models.estimator_files import read_estimator, write_estimator
 from models.lead_model import LeadModel
 from project.errors import ArtefactError, name_some
-from project.files import canonical_json, hash_bytes, hash_file, write_atomically, write_folder_atomically
+from project.files import canonical_json, hash_bytes, hash_file, write_folder_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["PROTOCOL", "answer_canary", "load_model", "read_manifest", "save_model"]
 
-PROTOCOL = 1
+PROTOCOL = 2
+_READS = (1, 2)  # 1 had neither blends nor categories told by rates
 _MANIFEST = "manifest.json"
 _CANARY = "canary.json"
-_PARSE_SECONDS = 120
 _CANARY_TOLERANCE = 1e-9
 
 Canary = Mapping[str, Any]
@@ -56,12 +54,13 @@ def save_model(model: LeadModel, folder: Path, *, canary: Canary, facts: Mapping
     facts
         Everything the manifest tells beyond the model itself: outcome, periods, catalogue, metrics, versions, hashes.
     """
-    files = {_CANARY: canonical_json(dict(canary)).encode(), **_estimator_files(model.estimator)}
+    entry, parts = write_estimator(model.estimator)
+    files = {_CANARY: canonical_json(dict(canary)).encode(), **parts}
     content = {
         **facts,
         "protocol": PROTOCOL,
         "columns": [column.to_json() for column in model.columns],
-        "estimator": _estimator_entry(model.estimator),
+        "estimator": entry,
         "calibrator": model.calibrator.to_json(),
         "policy": model.policy.to_json(),
         "files": {name: hash_bytes(text) for name, text in files.items()},
@@ -76,21 +75,6 @@ def save_model(model: LeadModel, folder: Path, *, canary: Canary, facts: Mapping
 
 def _seal(content: Mapping[str, object]) -> str:
     return "model-" + hash_bytes(canonical_json(dict(content)).encode())[:24]
-
-
-def _estimator_files(estimator: Estimator) -> dict[str, bytes]:
-    if isinstance(estimator, BoostedTrees):
-        return {"estimator.txt": estimator.text.encode()}
-    if isinstance(estimator, Logistic):
-        return {"estimator.json": canonical_json(estimator.to_json()).encode()}
-    return {}
-
-
-def _estimator_entry(estimator: Estimator) -> dict[str, object]:
-    entry: dict[str, object] = {"kind": estimator.kind}
-    if isinstance(estimator, BaseRate):
-        entry["log_odds"] = estimator.value
-    return entry
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -115,9 +99,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         untouched = canonical_json(manifest).encode() == raw
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArtefactError(f"{path}: damaged, it does not read as a manifest. {cure}") from error
-    if protocol != PROTOCOL:
+    if protocol not in _READS:
         raise ArtefactError(
-            f"{path}: protocol {protocol}, this version reads {PROTOCOL}. Use the version that wrote it."
+            f"{path}: protocol {protocol}, this version reads up to {PROTOCOL}. Use the version that wrote it."
         )
     content = {key: value for key, value in manifest.items() if key != "model_id"}
     files = manifest.get("files")
@@ -152,8 +136,8 @@ def load_model(folder: Path, *, build_canary: BuildCanary | None = None, verifie
     try:
         model = LeadModel(
             columns=tuple(ModelColumn.from_json(entry) for entry in manifest["columns"]),
-            estimator=_load_estimator(folder, manifest, verified=verified),
-            calibrator=AffineCalibrator.from_json(manifest["calibrator"]),
+            estimator=read_estimator(folder, manifest, verified=verified),
+            calibrator=read_calibrator(manifest["calibrator"]),
             policy=BandPolicy.from_json(manifest["policy"]),
             manifest=manifest,
         )
@@ -164,43 +148,6 @@ def load_model(folder: Path, *, build_canary: BuildCanary | None = None, verifie
     if build_canary is not None:
         _replay_canary(model, json.loads((folder / _CANARY).read_bytes()), build_canary)
     return model
-
-
-def _load_estimator(folder: Path, manifest: Mapping[str, Any], *, verified: Path | None) -> Estimator:
-    match manifest["estimator"]["kind"]:
-        case "base_rate":
-            return BaseRate(float(manifest["estimator"]["log_odds"]))
-        case "logistic":
-            return Logistic.from_json(json.loads((folder / "estimator.json").read_bytes()))
-        case "lightgbm":
-            path = folder / "estimator.txt"
-            _parse_in_child(path, manifest["files"][path.name], verified=verified)
-            return BoostedTrees(path.read_text(encoding="utf-8"))
-        case other:
-            raise ArtefactError(f"{folder}: unknown estimator {other!r}. Use the version that wrote it.")
-
-
-def _parse_in_child(path: Path, digest: str, *, verified: Path | None) -> None:
-    mark = verified / digest if verified is not None else None
-    if mark is not None and mark.is_file():
-        return
-    # a prediction too: trees that point nowhere parse, and crash when they are walked
-    code = (
-        "import sys, lightgbm, numpy; booster = lightgbm.Booster(model_file=sys.argv[1]); "
-        "booster.predict(numpy.full((1, booster.num_feature()), numpy.nan), num_threads=1)"
-    )
-    try:
-        child = subprocess.run(
-            [sys.executable, "-c", code, str(path)], capture_output=True, timeout=_PARSE_SECONDS, check=False
-        )
-        failed = child.returncode != 0
-    except subprocess.TimeoutExpired:
-        failed = True
-    if failed:
-        raise ArtefactError(f"{path}: LightGBM cannot parse these trees. Roll back (leads rollback) or train again.")
-    if mark is not None:
-        with write_atomically(mark) as temporary:
-            temporary.write_text("parsed\n", encoding="utf-8")
 
 
 def _replay_canary(model: LeadModel, canary: Canary, build: BuildCanary) -> None:

@@ -14,7 +14,7 @@ from project.errors import SchemaError, name_some
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ModelColumn", "encode_frame", "find_flags"]
+__all__ = ["ModelColumn", "encode_frame", "find_flags", "input_owners", "own_contributions"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,11 @@ class ModelColumn:
         Levels of a category with a code of their own, in the order of their codes.
     rare
         Levels seen too seldom to learn from; they share the code after the last frequent one.
+    rates
+        For a category told by how its levels did too: level → log-odds of conversion less that of all leads, shrunk.
+        Empty for a category told by codes alone.
+    missing_rate
+        The same for leads without a value.
     unknown_en, unknown_ru
         What is said when the value is missing.
     levels_ru
@@ -42,6 +47,13 @@ class ModelColumn:
     frequent: tuple[str, ...] = ()
     rare: tuple[str, ...] = ()
     levels_ru: Mapping[str, str] = field(default_factory=dict)
+    rates: Mapping[str, float] = field(default_factory=dict)
+    missing_rate: float = 0.0
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Every level seen in training."""
+        return (*self.frequent, *self.rare)
 
     def to_json(self) -> dict[str, object]:
         """Return the readable form that the manifest stores."""
@@ -55,10 +67,12 @@ class ModelColumn:
 
 
 def encode_frame(frame: pd.DataFrame, columns: Sequence[ModelColumn]) -> NDArray[np.float64]:
-    """Turn a feature frame into the matrix of shape (rows, columns) that estimators take, by name.
+    """Turn a feature frame into the matrix of shape (rows, inputs) that estimators take, by name.
 
-    Numbers stay as they are, an infinite one counts as missing. A category becomes its code; missing and unseen levels
-    become NaN.
+    The first inputs are the columns in their order. Numbers stay as they are, an infinite one counts as missing; a
+    category becomes its code, NaN if it is missing or was never seen. After them comes one input for each category with
+    `rates`: the rate of the level, `missing_rate`, or 0 for a level never seen, which is what is said of all leads.
+    `input_owners` tells which column an input belongs to.
 
     Raises
     ------
@@ -68,10 +82,38 @@ def encode_frame(frame: pd.DataFrame, columns: Sequence[ModelColumn]) -> NDArray
     absent = [column.name for column in columns if column.name not in frame.columns]
     if absent:
         raise SchemaError(f"The feature frame lacks {name_some(absent)}. Build it with the catalogue of this model.")
-    matrix = np.empty((len(frame), len(columns)), dtype=np.float64)
+    told = [column for column in columns if column.rates]
+    matrix = np.empty((len(frame), len(columns) + len(told)), dtype=np.float64)
     for place, column in enumerate(columns):
         matrix[:, place] = _encode(frame[column.name], column)
+    for place, column in enumerate(told, start=len(columns)):
+        matrix[:, place] = _tell_rates(frame[column.name], column)
     return matrix
+
+
+def input_owners(columns: Sequence[ModelColumn]) -> NDArray[np.intp]:
+    """Return the place of the column that each input of `encode_frame` belongs to.
+
+    >>> numbers = [ModelColumn(name, "number", name, name) for name in "ab"]
+    >>> input_owners([*numbers, ModelColumn("c", "category", "c", "c", rates={"x": 0.5})]).tolist()
+    [0, 1, 2, 2]
+    """
+    told = [place for place, column in enumerate(columns) if column.rates]
+    return np.array([*range(len(columns)), *told], dtype=np.intp)
+
+
+def own_contributions(shares: NDArray[np.float64], columns: Sequence[ModelColumn]) -> NDArray[np.float64]:
+    """Add up the contributions of inputs by the column they belong to: (rows, inputs) → (rows, columns)."""
+    total = shares[:, : len(columns)].copy()
+    for place, owner in enumerate(input_owners(columns)[len(columns) :], start=len(columns)):
+        total[:, owner] += shares[:, place]
+    return total
+
+
+def _tell_rates(values: pd.Series, column: ModelColumn) -> NDArray[np.float64]:
+    missing = values.isna().to_numpy(dtype=np.bool_)
+    rates = np.array([column.rates.get(value, 0.0) for value in values.to_list()], dtype=np.float64)
+    return np.where(missing, column.missing_rate, rates)
 
 
 def _encode(values: pd.Series, column: ModelColumn) -> NDArray[np.float64]:
@@ -93,7 +135,7 @@ def find_flags(frame: pd.DataFrame, columns: Sequence[ModelColumn]) -> list[str]
     for column in columns:
         values = frame[column.name]
         if column.kind == "category":
-            odd, word = values.notna() & ~values.isin([*column.frequent, *column.rare]), "unseen"
+            odd, word = values.notna() & ~values.isin(column.levels), "unseen"
         else:
             odd, word = values.isin([np.inf, -np.inf]), "infinite"
         for row in np.flatnonzero(odd.to_numpy()):

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bands import BandPolicy
-from models.calibration import AffineCalibrator
-from models.columns import ModelColumn, encode_frame, find_flags
+from models.calibration import Calibrator
+from models.columns import ModelColumn, encode_frame, find_flags, own_contributions
 from models.estimators import Estimator
 from models.reasons import Language, Reason, find_reasons
 
@@ -33,7 +33,7 @@ class LeadModel:
 
     columns: tuple[ModelColumn, ...]
     estimator: Estimator
-    calibrator: AffineCalibrator
+    calibrator: Calibrator
     policy: BandPolicy
     manifest: Mapping[str, object]
 
@@ -47,7 +47,8 @@ class LeadModel:
 
     def contributions(self, frame: pd.DataFrame) -> tuple[NDArray[np.float64], float]:
         """Return contributions in log-odds before calibration, shape (rows, columns), and the base they add to."""
-        return self.estimator.contributions(encode_frame(frame, self.columns))
+        shares, base = self.estimator.contributions(encode_frame(frame, self.columns))
+        return own_contributions(shares, self.columns), base
 
     def reasons(self, frame: pd.DataFrame, *, language: Language) -> list[tuple[list[Reason], list[Reason]]]:
         """Return the leading reasons for and against of every row."""

@@ -169,7 +169,8 @@ class TrainingSettings(Section):
 
     seed: int = 0
     test_share: float = Field(0.2, gt=0, lt=0.6)
-    calibrate_share: float = Field(0.25, gt=0, lt=0.6)
+    forward_share: float = Field(0.45, gt=0, lt=0.8)
+    origins: int = Field(3, ge=1, le=12)
     split: Literal["row_order", "random"] = "row_order"
     tracking_uri: str | None = None
     leaks_allowed: dict[str, str] = Field(default_factory=dict)

@@ -19,11 +19,12 @@ from models.artefact import answer_canary, save_model
 from models.bands import BandPolicy, Rule
 from models.calibration import AffineCalibrator
 from models.columns import ModelColumn, encode_frame
-from models.estimators import BaseRate, BoostedTrees
+from models.estimators import BaseRate, Blend, BoostedTrees
 from models.lead_model import LeadModel
-from training.fit import FitData, boosting_parameters, fit_boosted, fit_logistic
+from training.boost import boosting_parameters, fit_bag, fit_trees
+from training.fit import FitData, fit_logistic
 
-KINDS = ("base_rate", "logistic", "lightgbm")
+KINDS = ("base_rate", "logistic", "lightgbm", "blend")
 GOLDEN = Path(__file__).parent / "golden"
 
 COLUMNS = (
@@ -81,7 +82,15 @@ def make_converted(frame: pd.DataFrame, *, seed: int) -> np.ndarray:
 def make_data(rows: int, *, seed: int) -> FitData:
     """Invent a fit period; every lead has one row."""
     frame = make_frame(rows, seed=seed)
-    return FitData(COLUMNS, encode_frame(frame, COLUMNS), make_converted(frame, seed=seed + 1), np.arange(rows))
+    converted = make_converted(frame, seed=seed + 1)
+    return FitData(COLUMNS, encode_frame(frame, COLUMNS), converted.astype(np.float64), np.arange(rows))
+
+
+def blend(data: FitData) -> Blend:
+    """A logistic regression and two trees that are told numbers only."""
+    numbers = tuple(place for place, column in enumerate(COLUMNS) if column.kind == "number")
+    bag = fit_bag(replace(data, inputs=numbers), data.arrived, rounds=30, members=2, seed=3)
+    return Blend((fit_logistic(data, strength=0.1), *bag.parts), (0.4, 0.3, 0.3))
 
 
 @cache
@@ -90,8 +99,9 @@ def small_model(kind: str) -> LeadModel:
     data = make_data(1_500, seed=11)
     fitted = {
         "base_rate": lambda: BaseRate(-1.75),
-        "logistic": lambda: fit_logistic(data),
-        "lightgbm": lambda: fit_boosted(data, seed=3),
+        "logistic": lambda: fit_logistic(data, strength=0.1),
+        "lightgbm": lambda: fit_trees(data, rounds=60, seed=3),
+        "blend": lambda: blend(data),
     }
     return LeadModel(COLUMNS, fitted[kind](), AffineCalibrator(-0.125, 0.9), POLICY, {})
 
@@ -121,7 +131,7 @@ def mark(folder: Path, place: Path) -> Path:
     """Make a folder of marks that says of a model's trees: parsed on this machine. No child process is started then."""
     marks = place / "marks"
     marks.mkdir(exist_ok=True)
-    for path in folder.glob("estimator.txt"):
+    for path in folder.glob("estimator*.txt"):
         (marks / hashlib.sha256(path.read_bytes()).hexdigest()).touch()
     return marks
 
@@ -144,12 +154,12 @@ def golden_model(kind: str) -> LeadModel:
     """Make the model behind a golden artefact: a few numbers, so that it can live in the repository."""
     data = make_data(600, seed=2)
     if kind == "logistic":
-        return replace(small_model("base_rate"), estimator=fit_logistic(data))
+        return replace(small_model("base_rate"), estimator=fit_logistic(data, strength=0.1))
     categories = [place for place, column in enumerate(COLUMNS) if column.kind == "category"]
     names = [f"f{place}" for place in range(len(COLUMNS))]
     booster = lightgbm.train(
-        {**boosting_parameters(600, seed=1), "num_leaves": 5, "learning_rate": 0.3},
-        lightgbm.Dataset(data.matrix, data.converted, feature_name=names, categorical_feature=categories),
+        {**boosting_parameters(600, inputs=5, seed=1), "num_leaves": 5, "learning_rate": 0.3},
+        lightgbm.Dataset(data.matrix, data.target, feature_name=names, categorical_feature=categories),
         num_boost_round=6,
     )
     return replace(small_model("base_rate"), estimator=BoostedTrees(booster.model_to_string()))

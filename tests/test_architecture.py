@@ -26,7 +26,12 @@ ONLY_IN = {
     "pyspark": {"features/spark.py", "serving/spark.py"},
     "mlflow": {"training/tracking.py", "serving/mlflow_model.py"},
     "shap": {"training/figures.py"},
-    "matplotlib": {"training/figures.py", "training/svg.py"},
+    "matplotlib": {
+        "training/check_figures.py",
+        "training/comparison_page.py",
+        "training/figures.py",
+        "training/svg.py",
+    },
 }
 
 

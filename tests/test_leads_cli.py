@@ -65,10 +65,11 @@ def test_every_command_shows_an_example(command: str) -> None:
 def test_train_answers_with_the_documented_document(demo: Path) -> None:
     answer = json.loads((demo / "answer.json").read_text("utf-8"))
     assert {"model_id", "run_id", "chosen", "skill", "split", "test", "rivals", "immature", "warnings"} <= set(answer)
-    assert set(answer["split"]) == {"kind", "fit", "calibrate", "test"}
+    assert set(answer["split"]) == {"kind", "fit", "forward", "test"}
     assert answer["split"]["kind"] == "time"
     assert set(answer["test"]) == METRICS
-    assert set(answer["rivals"]) == {"base_rate", "logistic", "lightgbm", "odoo_naive_bayes"}
+    rungs = {"base_rate", "naive_bayes", "logistic", "lightgbm", "blend"}
+    assert set(answer["rivals"]) == {*rungs, "odoo_naive_bayes"}
     assert all(set(numbers) == METRICS for numbers in answer["rivals"].values())
     assert answer["test"] == answer["rivals"][answer["chosen"]]
     assert answer["immature"] > 0
@@ -272,15 +273,18 @@ def test_a_second_training_challenges_and_can_be_promoted_and_rolled_back(own_de
     assert second != first
     aliases = run_leads("info", "-p", own_demo, "--json").answer["aliases"]
     assert aliases == {"champion": first, "challenger": second}
-    promoted = run_leads("promote", "-p", own_demo, "--json")
-    assert promoted.answer == {"champion": second, "before": first}
+    kept = run_leads("promote", "-p", own_demo, "--json")
+    assert kept.exit_code == 4
+    assert kept.answer["champion"] == first
+    promoted = run_leads("promote", "-p", own_demo, "--reason", "the team has grown", "--json")
+    assert (promoted.answer["champion"], promoted.answer["before"]) == (second, first)
     assert run_leads("promote", "-p", own_demo).exit_code == 4
     rolled = run_leads("rollback", "-p", own_demo, "--json")
     assert rolled.answer == {"champion": first, "before": second}
     moves = run_leads("info", "-p", own_demo, "--json").answer["moves"]
     assert [move["why"] for move in moves if move["alias"] == "champion"] == [
         "the first model",
-        "promoted",
+        f"the team has grown (state/comparisons/{second}-vs-{first}.json)",
         "rolled back",
     ]
 
@@ -330,7 +334,7 @@ def test_rolling_back_twice_never_goes_forward(own_demo: Path) -> None:
     settings = own_demo / "leads.toml"
     settings.write_text(settings.read_text("utf-8").replace("leads_per_week = ", "leads_per_week = 1"), "utf-8")
     run_leads("train", "-p", own_demo)
-    run_leads("promote", "-p", own_demo)
+    run_leads("promote", "-p", own_demo, "--reason", "the team has grown")
     assert run_leads("rollback", "-p", own_demo).exit_code == 0
     assert run_leads("rollback", "-p", own_demo).exit_code == 4
 

@@ -32,6 +32,7 @@ FILES = {
     "base_rate": ("manifest.json", "canary.json"),
     "logistic": ("manifest.json", "canary.json", "estimator.json"),
     "lightgbm": ("manifest.json", "canary.json", "estimator.txt"),
+    "blend": ("manifest.json", "canary.json", "estimator-0.json", "estimator-1.txt", "estimator-2.txt"),
 }
 EVERY_FILE = [(kind, name) for kind, names in FILES.items() for name in names]
 
@@ -55,7 +56,7 @@ def no_trees(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         pytest.fail("LightGBM was given the bytes of a damaged model")
 
-    monkeypatch.setattr("models.artefact._parse_in_child", refuse)
+    monkeypatch.setattr("models.estimator_files._parse_in_child", refuse)
     monkeypatch.setattr(lightgbm, "Booster", refuse)
 
 
@@ -214,7 +215,7 @@ def test_an_unknown_protocol_is_named_before_anything_else_is_read(
     folder = copy_of(originals["lightgbm"], tmp_path)
     reseal(folder, lambda manifest: manifest.update(protocol=protocol))
     (folder / "estimator.txt").write_bytes(b"trees of another age")
-    must_not_load(folder, f"protocol {protocol}, this version reads {PROTOCOL}")
+    must_not_load(folder, f"protocol {protocol}, this version reads up to {PROTOCOL}")
 
 
 @pytest.mark.parametrize("key", ["columns", "estimator", "calibrator", "policy", "files"])
@@ -266,7 +267,7 @@ def test_trees_that_pass_their_hash_but_do_not_parse_are_an_artefact_error(
     path = folder / "estimator.txt"
     path.write_text(damage_trees(path.read_text(encoding="utf-8"), how), encoding="utf-8")
     reseal(folder, lambda manifest: None)
-    assert read_manifest(folder)["estimator"] == {"kind": "lightgbm"}
+    assert read_manifest(folder)["estimator"]["kind"] == "lightgbm"
     marks = tmp_path / "verified"
     with pytest.raises(ArtefactError, match="cannot parse"):
         load_model(folder, verified=marks)
@@ -295,7 +296,7 @@ def test_trees_once_parsed_on_this_machine_are_not_parsed_in_a_child_again(
     def refuse(*_: object, **__: object) -> None:
         pytest.fail("a child process was started again")
 
-    monkeypatch.setattr("models.artefact.subprocess.run", refuse)
+    monkeypatch.setattr("models.estimator_files.subprocess.run", refuse)
     loaded = load_model(folder, verified=mark(folder, tmp_path))
     assert np.array_equal(loaded.probability(frame), small_model("lightgbm").probability(frame))
 
@@ -303,7 +304,7 @@ def test_trees_once_parsed_on_this_machine_are_not_parsed_in_a_child_again(
 def test_trees_that_take_for_ever_to_parse_are_an_artefact_error(
     originals: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.artefact._PARSE_SECONDS", 0.01)
+    monkeypatch.setattr("models.estimator_files._PARSE_SECONDS", 0.01)
     with pytest.raises(ArtefactError, match="cannot parse"):
         load_model(originals["lightgbm"])
 

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 
 from models.artefact import load_model, save_model
-from models.columns import ModelColumn, encode_frame, find_flags
+from models.columns import ModelColumn, encode_frame, find_flags, input_owners, own_contributions
 from models.lead_model import LeadModel
 from project.errors import SchemaError
 from small_models import COLUMNS, KINDS, POLICY, make_data, make_frame, mark, small_model
-from training.fit import FitData, fit_boosted, fit_logistic
+from training.boost import fit_trees
+from training.fit import fit_logistic
 
 SOURCE = ModelColumn("source", "category", "Source", "Источник", frequent=("web", "ads"), rare=("fax", "tv"))
 AMOUNT = ModelColumn("amount", "number", "Amount", "Сумма")
@@ -105,8 +106,8 @@ def test_odd_column_names_and_levels_survive_fit_save_and_load(kind: str, tmp_pa
     columns = tuple(replace(column, name=names[column.name]) for column in COLUMNS)
     columns = (*columns[:3], replace(columns[3], frequent=levels), columns[4])
     data = make_data(400, seed=1)
-    data = FitData(columns, data.matrix, data.converted, data.arrived)
-    estimator = fit_logistic(data) if kind == "logistic" else fit_boosted(data, seed=0)
+    data = replace(data, columns=columns)
+    estimator = fit_logistic(data, strength=0.1) if kind == "logistic" else fit_trees(data, rounds=60, seed=0)
     model = LeadModel(columns, estimator, small_model(kind).calibrator, POLICY, {})
     frame = make_frame(50, seed=2)
     frame["source"] = np.resize(np.array([*levels, "fax", None], dtype=object), 50)
@@ -126,5 +127,19 @@ def test_odd_column_names_and_levels_survive_fit_save_and_load(kind: str, tmp_pa
 
 
 def test_a_column_is_the_same_after_its_readable_form() -> None:
-    for column in COLUMNS:
+    told = replace(COLUMNS[3], rates={"web": 0.25, "Выставка": -1.5}, missing_rate=0.125)
+    for column in (*COLUMNS, told):
         assert ModelColumn.from_json(column.to_json()) == column
+
+
+def test_a_category_told_by_rates_has_one_more_input_at_the_end() -> None:
+    columns = (COLUMNS[0], replace(COLUMNS[3], rates={"web": 0.25, "fax": -1.5}, missing_rate=0.125), COLUMNS[1])
+    frame = pd.DataFrame(
+        {"visits": [1.0] * 4, "idle_days": [2.0] * 4, "source": pd.Series(["web", "fax", None, "new"], dtype="str")}
+    )
+    matrix = encode_frame(frame, columns)
+    np.testing.assert_array_equal(matrix[:, 3], [0.25, -1.5, 0.125, 0.0])
+    np.testing.assert_array_equal(matrix[:, :3], encode_frame(frame, tuple(replace(c, rates={}) for c in columns)))
+    assert input_owners(columns).tolist() == [0, 1, 2, 1]
+    shares = np.arange(8.0).reshape(2, 4)
+    np.testing.assert_array_equal(own_contributions(shares, columns), [[0.0, 4.0, 2.0], [4.0, 12.0, 6.0]])

@@ -3,17 +3,20 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from models.columns import encode_frame
-from models.estimators import BaseRate, LinearTerm, Logistic
+from models.estimators import BaseRate
+from models.linear import LinearTerm, Logistic
 from small_models import COLUMNS, KINDS, make_data, make_frame, small_model
-from training.fit import FitData, fit_boosted, fit_logistic
+from training.boost import fit_trees
+from training.fit import FitData, fit_logistic
 
-FITTED = ("logistic", "lightgbm")
+FITTED = ("logistic", "lightgbm", "blend")
 
 
 def test_the_invented_rows_hold_everything_that_can_go_wrong() -> None:
@@ -100,8 +103,8 @@ def _shapley(trees: list[dict[str, Any]], row: np.ndarray) -> np.ndarray:
 
 def test_contributions_of_boosted_trees_are_shapley_values_by_definition() -> None:
     data = make_data(400, seed=5)
-    fewer = FitData(COLUMNS[1:4], data.matrix[:, 1:4], data.converted, data.arrived)
-    estimator = fit_boosted(fewer, seed=1)
+    fewer = FitData(COLUMNS[1:4], data.matrix[:, 1:4], data.target, data.arrived)
+    estimator = fit_trees(fewer, rounds=60, seed=1)
     trees = [tree["tree_structure"] for tree in estimator.booster.dump_model()["tree_info"]]
     rows = data.matrix[:25, 1:4]
     expected = np.array([_shapley(trees, row) for row in rows])
@@ -116,7 +119,8 @@ def test_contributions_of_a_logistic_regression_are_coefficient_times_distance_f
     random = np.random.default_rng(0)
     matrix = random.normal([5.0, -2.0], [2.0, 0.5], (800, 2))
     converted = random.random(800) < 1 / (1 + np.exp(-(matrix[:, 0] - 5.0) + 1.5 * (matrix[:, 1] + 2.0)))
-    model = fit_logistic(FitData(COLUMNS[:2], matrix, converted, np.arange(800)))
+    matrix = np.round(matrix * 2) / 2  # few different values: lines stay straight
+    model = fit_logistic(FitData(COLUMNS[:2], matrix, converted.astype(float), np.arange(800)), strength=0.1)
     mean = matrix.mean(axis=0)
     # The coefficients, read off the model as a black box: the step in log-odds when one number grows by one.
     start = model.log_odds(mean[None])[0]
@@ -137,6 +141,21 @@ HAND_MADE = Logistic(
         LinearTerm("levels", (0.4, -0.6, 0.1), missing_weight=0.05, mean=0.02),
     ),
 )
+
+
+def test_a_line_bends_at_its_knots() -> None:
+    term = LinearTerm("identity", (1.0, -3.0, 2.0), 0.5, 0.0, 0.0, 2.0, -8.0, 8.0, knots=(0.0, 1.0))
+    values = np.array([-10.0, -2.0, 1.0, 2.0, 6.0, 99.0, math.nan])
+    np.testing.assert_allclose(term.contribution(values), [-4.0, -1.0, -1.0, -2.0, -2.0, -2.0, 0.5])
+
+
+def test_trees_on_some_inputs_give_the_others_no_share() -> None:
+    data = make_data(400, seed=5)
+    trees = fit_trees(replace(data, inputs=(0, 2)), rounds=30, seed=1)
+    shares, base = trees.contributions(data.matrix)
+    assert shares.shape == data.matrix.shape
+    assert np.array_equal(shares[:, [1, 3, 4]], np.zeros((400, 3)))
+    np.testing.assert_allclose(shares.sum(axis=1) + base, trees.log_odds(data.matrix), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,8 @@ band = "SQL"
 [training]
 seed = 3
 test_share = 0.3
-calibrate_share = 0.2
+forward_share = 0.4
+origins = 2
 split = "random"
 tracking_uri = "http://localhost:5000"
 """

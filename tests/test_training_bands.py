@@ -8,7 +8,7 @@ import pytest
 
 from models.bands import BandPolicy, Rule
 from project.settings import CapacitySettings, RuleSettings
-from training.bands import choose_policy, describe_bands, make_rules
+from training.bands import capacity_share, choose_policy, describe_bands, make_rules
 
 
 def draw(seed: int, *, ties: bool = True) -> tuple[pd.DataFrame, np.ndarray]:
@@ -191,3 +191,16 @@ def test_an_empty_band_has_no_precision_and_without_dates_no_leads_a_week() -> N
     assert [row.precision is None for row in rows] == [False, True, True]
     assert [row.leads_per_week for row in rows] == [None, None, None]
     assert [row.snapshots for row in rows] == [2, 0, 0]
+
+
+def test_the_share_that_a_team_can_call_is_capacity_over_leads() -> None:
+    # 40 leads in four weeks, looked at twice each; eight calls a week
+    created = pd.Timestamp("2025-01-01", tz="UTC") + pd.to_timedelta(np.linspace(0, 28, 40), unit="D")
+    examples = pd.DataFrame({"lead_id": [f"l{n}" for n in range(40)], "created_at": created})
+    twice = pd.concat([examples, examples])
+    assert capacity_share(twice, capacity=CapacitySettings(leads_per_week=8)) == pytest.approx(32 / 40)
+    assert capacity_share(twice, capacity=CapacitySettings(leads_per_week=8), coverage=0.5) == pytest.approx(16 / 40)
+    assert capacity_share(twice, capacity=CapacitySettings(leads_per_week=80)) == 1.0
+    assert capacity_share(twice, capacity=CapacitySettings()) is None
+    undated = twice.assign(created_at=pd.NaT)
+    assert capacity_share(undated, capacity=CapacitySettings(leads_per_week=8)) is None

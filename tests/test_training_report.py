@@ -13,11 +13,15 @@ import pytest
 
 from features.tables import TableCount
 from models.columns import ModelColumn
+from training.delay import delay_curve
 from training.evaluate import Interval
 from training.evidence import BandRow, Evidence, judge
+from training.examine import examine
 from training.figures import CONTENDER_NAMES, build_figures
 from training.report import render_report
-from training.split import Period, Split
+from training.sentences import say_compared, say_delay, say_reached, say_smooth_error
+from training.slices import Partition
+from training.split import Origin, Period, Split
 
 NASTY = 'pages <b>&" of $10 in $20 💥'
 COLUMNS = (
@@ -79,7 +83,23 @@ def make_evidence(
         immature=90,
         immature_leads=41 if dated else 0,
         warnings=["The history is <short>."],
+        examined=examine(
+            probabilities[chosen],
+            converted,
+            leads=np.arange(rows) // 2,
+            groups=np.arange(rows) // 4,
+            partitions=make_partitions(rows, dated=dated),
+            capacity=0.2 if dated else None,
+            seed=seed,
+        ),
+        delay=delay_curve(random.exponential(12.0, 90), 45) if dated else None,
     )
+
+
+def make_partitions(rows: int, *, dated: bool) -> list[Partition]:
+    source = Partition(NASTY, ("Сайт", "<b>ads</b>", "$10 in $20"), np.arange(rows) % 3)
+    months = Partition("Month", ("2025-10", "2025-11", "2025-12"), np.arange(rows) * 3 // rows)
+    return [months, source] if dated else [source]
 
 
 def make_split(*, dated: bool) -> Split:
@@ -87,9 +107,12 @@ def make_split(*, dated: bool) -> Split:
         first, last = (DAY + timedelta(days=start), DAY + timedelta(days=start + days)) if dated else (None, None)
         return Period(name, first, last, 2_000, 3_000, 300, 120)  # type: ignore[arg-type]
 
-    periods = {"fit": period("fit", 0, 200), "calibrate": period("calibrate", 210, 50), "test": period("test", 270, 80)}
+    periods = {"fit": period("fit", 0, 260), "forward": period("forward", 150, 110), "test": period("test", 270, 80)}
     kind = "time" if dated else "row_order"
-    return Split(kind, np.array([]), periods, {"label window (embargo)": 17, "nothing": 0}, ())  # type: ignore[arg-type]
+    nobody = np.array([], dtype=np.intp)
+    final = Origin(DAY + timedelta(days=270) if dated else None, nobody, nobody)
+    aside = {"label window (embargo)": 17, "nothing": 0}
+    return Split(kind, np.array([]), final, (), nobody.astype(bool), periods, aside, ())  # type: ignore[arg-type]
 
 
 def make_months(count: int) -> list[dict[str, object]]:
@@ -135,7 +158,8 @@ def figures() -> dict[str, str]:
 
 def test_every_figure_is_drawn_and_small(figures: dict[str, str]) -> None:
     dependence = {"dependence_1", "dependence_2", "dependence_3"}
-    assert set(figures) == {"base_rate", "comparison", "reliability", "gains", "beeswarm"} | dependence
+    checks = {"reliability", "gains", "months", "slices", "delay"}
+    assert set(figures) == {"base_rate", "comparison", "beeswarm"} | checks | dependence
     for svg in figures.values():
         assert ElementTree.fromstring(svg).tag.endswith("svg")
         assert len(svg.encode()) < 150_000
@@ -158,7 +182,7 @@ def test_words_in_figures_stay_words(figures: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("evidence", "absent"),
     [
-        pytest.param(make_evidence(dated=False), {"base_rate"}, id="undated"),
+        pytest.param(make_evidence(dated=False), {"base_rate", "months", "delay"}, id="undated"),
         pytest.param(
             make_evidence(chosen="base_rate", skill=False),
             {"beeswarm", "dependence_1", "dependence_2", "dependence_3"},
@@ -167,6 +191,11 @@ def test_words_in_figures_stay_words(figures: dict[str, str]) -> None:
         pytest.param(make_evidence(rows=4), set(), id="four-rows"),
         pytest.param(replace(make_evidence(), base_rate_by_month=make_months(1)), set(), id="one-month"),
         pytest.param(replace(make_evidence(), bands=[]), set(), id="no-bands"),
+        pytest.param(
+            replace(make_evidence(), examined=None, delay=None),
+            {"reliability", "gains", "months", "slices", "delay"},
+            id="no-close-look",
+        ),
     ],
 )
 def test_figures_are_drawn_from_what_there_is(evidence: Evidence, absent: set[str], figures: dict[str, str]) -> None:
@@ -224,6 +253,7 @@ def test_numbers_of_all_contenders_are_shown() -> None:
     for name, judged in evidence.judged.items():
         assert CONTENDER_NAMES[name] in text
         assert f"{judged.metrics.log_loss:.4f} [{judged.log_loss.low:.4f}, {judged.log_loss.high:.4f}]" in text
+        assert f"{judged.auc.value:.3f} [{judged.auc.low:.3f}, {judged.auc.high:.3f}]".replace("nan", "–") in text
         assert f"{judged.metrics.brier:.4f} [{judged.brier.low:.4f}, {judged.brier.high:.4f}]" in text
         if name != "base_rate":
             assert f"{judged.against_base.value:+.4f}".replace("-", "−") in text
@@ -245,3 +275,34 @@ def test_words_from_the_data_are_escaped(figures: dict[str, str]) -> None:
     assert "<b>" not in text
     assert "<short>" not in text
     assert NASTY in Page(text).text
+
+
+def test_each_conclusion_stands_above_its_figure(figures: dict[str, str]) -> None:
+    evidence = make_evidence()
+    page = render(evidence, figures)
+    conclusions = [
+        ("reliability", say_smooth_error(evidence.examined.calibration)),  # type: ignore[union-attr]
+        ("gains", say_reached(evidence.examined.reached)),  # type: ignore[union-attr]
+        ("slices", "slices of 2 kinds"),
+        ("comparison", say_compared(evidence.judged["lightgbm"])),
+        ("beeswarm", "Most weight have: visits in the last 30 days"),
+        ("delay", say_delay(evidence.delay)),  # type: ignore[arg-type]
+        ("base_rate", "By month between 10.0%"),
+    ]
+    places = [place for name, words in conclusions for place in (page.index(words), page.index(f'id="{name}-'))]
+    assert places == sorted(places)
+
+
+def test_details_are_folded_and_closed() -> None:
+    page = Page(render(make_evidence()))
+    folded = [attributes for tag, attributes in page.tags if tag == "details"]
+    assert len(folded) >= 5
+    assert not any("open" in attributes for attributes in folded)
+    assert [tag for tag, _ in page.tags].count("summary") == len(folded)
+
+
+def test_a_page_without_a_close_look_leaves_its_sections_out() -> None:
+    text = Page(render(replace(make_evidence(), examined=None, delay=None))).text
+    assert "Can the probabilities be believed?" not in text
+    assert "Half of the conversions" not in text
+    assert "too young to know" in text

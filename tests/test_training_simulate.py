@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -151,6 +152,63 @@ def test_the_same_seed_gives_the_same_tables_and_the_same_bytes(tmp_path: Path) 
     assert all(paths[table].read_bytes() == again[table].read_bytes() for table in TABLES)
 
 
+def test_the_default_history_is_the_one_it_always_was(tmp_path: Path) -> None:
+    """The digest was taken before any argument beyond `base_rate` existed; a new one must change nothing by itself."""
+    paths = write_crm(simulate_crm(1_000, seed=5), tmp_path)
+    digest = hashlib.sha256(b"".join(paths[table].read_bytes() for table in sorted(paths)))
+    assert digest.hexdigest() == "a248faf8d6e000bd1d8577e97ba6407bca1bda7b1bf77ec315e8d026fa187b8f"
+
+
+def monthly_spread(crm: SimulatedCrm) -> float:
+    """Return the largest less the smallest log-odds of the mean truth of a month's leads, at creation."""
+    truth = pd.Series(crm.truth.probability(crm.leads["lead_id"], crm.leads["created_at"], timedelta(days=60)))
+    rate = truth.groupby(crm.leads["created_at"].dt.strftime("%Y-%m")).mean()
+    return float(np.ptp(np.log(rate / (1 - rate))))
+
+
+def test_a_world_stands_still_if_asked_to() -> None:
+    still = {"drift": 0.0, "season": 0.0, "new_campaigns": False}
+    crm = simulate_crm(40_000, seed=4, **still)  # type: ignore[arg-type]
+    campaigns = crm.leads.groupby("campaign")["created_at"]
+    running = campaigns.size() > 200
+    assert (campaigns.min()[running] < END - 500 * DAY).all()
+    assert (campaigns.max()[running] > END - 60 * DAY).all()
+    assert monthly_spread(crm) < 0.25
+    assert monthly_spread(simulate_crm(40_000, seed=4, **{**still, "season": 0.5})) > 0.7  # type: ignore[arg-type]
+
+
+def test_less_signal_makes_leads_harder_to_tell_apart() -> None:
+    reached = []
+    for signal in (0.0, 0.4, 1.0):
+        crm = simulate_crm(20_000, seed=8, signal=signal)
+        _, truth, won = follow(crm, read_fates(crm), age=0, horizon=60)
+        reached.append(roc_auc_score(won, truth))
+    assert reached[0] < 0.6 < reached[1] < 0.72 < reached[2]
+
+
+def test_shuffled_outcomes_follow_nothing_and_their_truth_is_still_known() -> None:
+    crm = simulate_crm(40_000, seed=9, shuffle_outcomes=True)
+    fates = read_fates(crm)
+    leads, truth, won = follow(crm, fates, age=0, horizon=60)
+    assert roc_auc_score(won, truth) > 0.7
+    assert abs((won - truth).sum()) <= HONEST * np.sqrt((truth * (1 - truth)).sum())
+    columns = leads[["channel", "country", "role", "budget_answer"]].fillna("blank")
+    early = [np.log1p(count(crm.events, leads, time="recorded_at", days=0)), leads["created_at"].astype("int64")]
+    x = StandardScaler().fit_transform(np.column_stack([pd.get_dummies(columns).to_numpy(float), *early]))
+    order = np.random.default_rng(1).permutation(len(x))
+    half, rest = order[: len(x) // 2], order[len(x) // 2 :]
+    model = LogisticRegression(C=0.1, max_iter=500).fit(x[half], won[half])
+    assert abs(roc_auc_score(won[rest], model.decision_function(x[rest])) - 0.5) < 0.025
+
+
+def test_junk_is_no_junk_once_outcomes_are_shuffled() -> None:
+    crm = simulate_crm(20_000, seed=9, shuffle_outcomes=True)
+    fates = read_fates(crm)
+    failed, reasons = fates["spam_check"] == "failed", crm.stages.dropna(subset="reason").set_index("lead_id")["reason"]
+    assert fates.loc[failed, "won_at"].notna().mean() > 0.05
+    assert (fates.loc[failed, "lead_id"].map(reasons) == "spam").mean() < 0.1
+
+
 def test_another_seed_gives_other_tables() -> None:
     first, second = simulate_crm(1_000, seed=5), simulate_crm(1_000, seed=6)
     assert all(not getattr(first, table).equals(getattr(second, table)) for table in TABLES)
@@ -286,7 +344,10 @@ def test_the_end_may_be_given_in_any_zone() -> None:
     assert_frame_equal(here.leads, there.leads)
 
 
-@pytest.mark.parametrize("wrong", [{"n_leads": 99}, {"months": 0}, {"base_rate": 0.0}, {"base_rate": 0.9}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"n_leads": 99}, {"months": 0}, {"base_rate": 0.0}, {"base_rate": 0.9}, {"season": -1.0}, {"signal": -1.0}],
+)
 def test_impossible_wishes_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(SettingsError, match="Change these"):
         simulate_crm(**{"n_leads": 1_000, "seed": 1, **wrong})  # type: ignore[arg-type]

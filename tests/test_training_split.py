@@ -56,12 +56,12 @@ def many() -> list[tuple[pd.DataFrame, timedelta, Split]]:
         chance = random.Random(1_000 + seed)
         examples = invent(
             seed,
-            leads=chance.choice([80, 160, 320]),
+            leads=chance.choice([80, 160, 320, 900]),
             span=chance.choice([90, 200, 500]),
             share_of_accounts=chance.choice([0.3, 0.6, 2.0]),
         )
         horizon = chance.choice([5, 20, 60])
-        shares = {"test_share": chance.choice([0.1, 0.2, 0.4]), "calibrate_share": chance.choice([0.15, 0.25, 0.5])}
+        shares = {"test_share": chance.choice([0.1, 0.2, 0.4]), "forward_share": chance.choice([0.2, 0.45, 0.7])}
         try:
             found.append((examples, days(horizon), divide(examples, horizon=horizon, **shares)))
         except NotEnoughDataError:
@@ -82,41 +82,76 @@ def test_no_account_and_no_lead_stands_on_two_sides() -> None:
             assert used.groupby(column)["side"].nunique().max() == 1
 
 
-def test_every_example_is_in_one_period_or_set_aside() -> None:
+def test_every_example_is_fitted_tested_or_set_aside() -> None:
     for examples, _, split in many():
-        assert set(split.side) <= {*PERIODS, ""}
+        assert set(split.side) <= {"fit", "test", ""}
         assert len(split.side) == len(examples)
         assert sum(split.set_aside.values()) == int((split.side == "").sum())
-        together = np.concatenate([split.rows(name) for name in PERIODS])
-        assert len(set(together.tolist())) == len(together) == len(examples) - sum(split.set_aside.values())
+        assert set(split.rows("forward").tolist()) <= set(split.rows("fit").tolist())
+        assert np.array_equal(split.final.fit, split.rows("fit"))
+        assert np.array_equal(split.final.ahead, split.rows("test"))
 
 
-def test_periods_follow_each_other_in_time() -> None:
+def test_what_is_fitted_comes_before_the_test_period() -> None:
     for examples, _, split in many():
-        created = {name: examples.iloc[split.rows(name)]["created_at"] for name in PERIODS}
-        assert created["fit"].min() < created["calibrate"].min() < created["test"].min()
-        assert created["calibrate"].max() < created["test"].min()
-        assert created["fit"].max() < created["test"].min()
-        asked = {name: examples.iloc[split.rows(name)]["as_of"] for name in PERIODS}
-        assert asked["calibrate"].max() < asked["test"].min()
-
-
-def test_no_label_of_calibration_or_fitting_reaches_into_the_test() -> None:
-    for examples, horizon, split in many():
         begins = examples.iloc[split.rows("test")]["created_at"].min()
-        for name in ("fit", "calibrate"):
-            assert (examples.iloc[split.rows(name)]["as_of"] + horizon <= begins).all()
+        fitted = examples.iloc[split.rows("fit")]
+        assert fitted["created_at"].max() < begins
+        assert fitted["as_of"].max() < begins
+        assert split.final.at is not None
+        assert split.final.at <= begins
 
 
-def test_no_label_of_fitting_reaches_into_calibration_unless_the_warning_says_so() -> None:
-    reaching = 0
+def test_only_labels_known_before_the_test_period_are_called_mature() -> None:
+    young = 0
     for examples, horizon, split in many():
-        begins = examples.iloc[split.rows("calibrate")]["as_of"].min()
-        reaches = (examples.iloc[split.rows("fit")]["as_of"] + horizon > begins).any()
-        warned = any(SHORT in warning and "not between fit and calibrate" in warning for warning in split.warnings)
-        assert warned or not reaches
-        reaching += bool(reaches)
-    assert reaching > 0
+        at = pd.Timestamp(split.final.at)  # type: ignore[arg-type]
+        fitted = np.zeros(len(examples), dtype=bool)
+        fitted[split.rows("fit")] = True
+        over = (examples["as_of"] + horizon <= at).to_numpy()
+        assert not (split.mature & ~over).any()
+        assert split.mature[fitted & over].all()
+        young += bool((fitted & ~over).any())
+    assert young > 0
+
+
+def test_young_leads_are_fitted_only_where_enough_conversions_tell_how_long_they_take() -> None:
+    for examples, _, split in many():
+        converted = examples["converted"].to_numpy()
+        leads = examples.loc[split.mature & converted, "lead_id"].nunique()
+        young = (split.side == "fit") & ~split.mature
+        assert not young.any() or leads >= 100
+
+
+def test_origins_follow_each_other_and_predict_what_comes_after_them() -> None:
+    dated = 0
+    for examples, horizon, split in many():
+        seen: set[int] = set()
+        last = pd.Timestamp.min
+        for origin in split.origins:
+            ahead, fitted = examples.iloc[origin.ahead], examples.iloc[origin.fit]
+            arrived = examples.groupby("group_id")["created_at"].transform("min").iloc[origin.ahead]
+            assert last <= arrived.min()
+            assert fitted["as_of"].max() < arrived.min()
+            assert not set(fitted["group_id"]) & set(ahead["group_id"])
+            assert not seen & set(origin.ahead.tolist())
+            assert 2 <= fitted["converted"].sum() <= len(fitted) - 2
+            seen |= set(origin.ahead.tolist())
+            last = arrived.max()
+            if origin.at is not None:
+                dated += 1
+                over = fitted["as_of"] + horizon <= pd.Timestamp(origin.at)
+                assert fitted.loc[over & fitted["converted"], "lead_id"].nunique() >= 100
+            else:
+                assert split.mature[origin.fit].all()
+        assert seen >= set(split.rows("forward").tolist())
+    assert dated > 0
+
+
+def test_where_earlier_models_know_what_came_later_the_warning_says_so() -> None:
+    for _, _, split in many():
+        knowing = any(origin.at is None for origin in split.origins)
+        assert knowing == any(SHORT in warning for warning in split.warnings)
 
 
 def test_the_test_period_begins_where_the_last_leads_came_in() -> None:
@@ -181,12 +216,14 @@ def flat(examples: pd.DataFrame) -> pd.DataFrame:
 @pytest.mark.parametrize("seed", range(8))
 def test_without_dates_the_rows_stand_for_time(seed: int) -> None:
     examples = flat(invent(seed, leads=300))
-    split = divide(examples, dated=False, test_share=0.2, calibrate_share=0.25)
+    split = divide(examples, dated=False, test_share=0.2, forward_share=0.5, origins=2)
     first = examples.groupby("account_id")["position"].transform("min")
-    ends = [(first[split.rows(name)].min(), first[split.rows(name)].max()) for name in PERIODS]
-    assert ends[0][1] < ends[1][0] <= ends[1][1] < ends[2][0]
-    accounts = [examples.iloc[split.rows(name)]["account_id"].nunique() for name in PERIODS]
-    assert [count / sum(accounts) for count in accounts] == pytest.approx([0.6, 0.2, 0.2], abs=0.01)
+    ends = [(first[rows].min(), first[rows].max()) for rows in (split.rows("fit"), split.rows("test"))]
+    assert ends[0][1] < ends[1][0]
+    parts = [split.origins[0].fit, split.origins[0].ahead, split.origins[1].ahead, split.rows("test")]
+    accounts = [examples.iloc[rows]["account_id"].nunique() for rows in parts]
+    assert [count / sum(accounts) for count in accounts] == pytest.approx([0.4, 0.2, 0.2, 0.2], abs=0.01)
+    assert set(split.origins[1].fit) == {*split.origins[0].fit, *split.origins[0].ahead}
     assert split.kind == "row_order"
     assert split.warnings[0].startswith("No dates: the order of the rows stands for time")
     assert split.set_aside == {}
@@ -200,7 +237,7 @@ def test_a_random_split_keeps_accounts_together_and_follows_its_seed(seed: int) 
     used = examples.assign(side=split.side)
     assert used.groupby("account_id")["side"].nunique().max() == 1
     accounts = used.groupby("side")["account_id"].nunique() / used["account_id"].nunique()
-    assert accounts.to_dict() == pytest.approx({"fit": 0.6, "calibrate": 0.2, "test": 0.2}, abs=0.01)
+    assert accounts.to_dict() == pytest.approx({"fit": 0.8, "test": 0.2}, abs=0.01)
     assert divide(examples, dated=False, split="random", seed=seed).side.tolist() == split.side.tolist()
     assert divide(examples, dated=False, split="random", seed=seed + 1).side.tolist() != split.side.tolist()
     assert np.corrcoef(examples["position"], split.side == "test")[0, 1] < 0.5

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from project.settings import CapacitySettings, RuleSettings
 
-__all__ = ["choose_policy", "describe_bands", "make_rules"]
+__all__ = ["capacity_share", "choose_policy", "describe_bands", "make_rules"]
 
 _DEFAULT_SHARE = 0.2
 _SMALLEST = 1e-4
@@ -100,6 +100,20 @@ def _weeks(examples: pd.DataFrame) -> float | None:
     if created.isna().all():
         return None
     return max(1.0, float((created.max() - created.min()).total_seconds()) / _WEEK_SECONDS)
+
+
+def capacity_share(examples: pd.DataFrame, *, capacity: CapacitySettings, coverage: float = 1.0) -> float | None:
+    """Return the share of a period's leads that the team can call; null without a capacity or without dates.
+
+    Parameters
+    ----------
+    examples, coverage
+        As for `choose_policy`.
+    """
+    weeks = _weeks(examples)
+    if capacity.leads_per_week is None or weeks is None:
+        return None
+    return min(1.0, capacity.leads_per_week * weeks * coverage / int(examples["lead_id"].nunique()))
 
 
 def _threshold_for(best: NDArray[np.float64], room: float) -> float:

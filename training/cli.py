@@ -15,6 +15,7 @@ from training.show import answer_checked, show_checked, show_training, show_tria
 
 if TYPE_CHECKING:
     from project.folder import Project
+    from training.promotion import Decision
 
 __all__ = ["app"]
 
@@ -129,7 +130,14 @@ def _end_on_rejects(terminal: Terminal, share: float, limit: float) -> int:
 
 @app.command(rich_help_panel="Prepare and train")
 @guarded
-def train(project: ProjectOption = Path(), json_: JsonOption = False) -> int | None:
+def train(
+    project: ProjectOption = Path(),
+    promote_if_better: Annotated[
+        bool,
+        typer.Option("--promote-if-better", help="Then do what promote does; a champion that is kept is no error."),
+    ] = False,
+    json_: JsonOption = False,
+) -> int | None:
     """Train, judge on a later period, save, and log to MLflow.
 
     The first model becomes the champion; later ones become the challenger until you promote them.
@@ -144,35 +152,63 @@ def train(project: ProjectOption = Path(), json_: JsonOption = False) -> int | N
 
     terminal = Terminal(json_)
     found = find_project(project)
+    challenge: dict[str, object] = {}
     with lock_folder(found.state):
         trained = train_model(found, progress=terminal.step)
         terminal.step("Drawing the report and logging to MLflow")
         recorded = record_training(found, trained, now=datetime.now(UTC))
-    show_training(terminal, trained, recorded)
-    terminal.answer(answer_for_machines(trained, run_id=recorded.run_id))
+        show_training(terminal, trained, recorded)
+        if promote_if_better and recorded.alias == "challenger":
+            challenge = _challenge(terminal, found, reason=None).to_json()
+        elif promote_if_better:
+            terminal.say(f"{trained.model.model_id} is the champion itself: there is nothing to compare.")
+    answer = answer_for_machines(trained, run_id=recorded.run_id)
+    terminal.answer(answer | ({"promotion": challenge or None} if promote_if_better else {}))
     return _end_on_rejects(terminal, reject_share(trained.evidence.counts), found.settings.project.max_reject_share)
+
+
+_REASON = "Why, if the evidence does not speak for the challenger; it is promoted all the same, and the reason kept."
 
 
 @app.command(rich_help_panel="Keep")
 @guarded
 def promote(
     project: ProjectOption = Path(),
-    reason: Annotated[str | None, typer.Option("--reason", help="Why, if the challenger showed no skill.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help=_REASON)] = None,
     json_: JsonOption = False,
 ) -> int | None:
-    """Make the challenger the champion.
+    """Make the challenger the champion, if leads that neither has learnt from show that it is better.
+
+    Ends with exit code 4 if they do not.
 
     Example: leads promote --project crm
     """
+    from project.errors import SettingsError
     from project.files import lock_folder
     from project.folder import find_project
-    from training.promotion import promote_challenger
 
+    if reason is not None and not reason.strip():
+        raise SettingsError("--reason is empty. Say why the challenger shall be promoted.")
+    terminal = Terminal(json_)
     found = find_project(project)
     with lock_folder(found.state):
-        move = promote_challenger(found, now=datetime.now(UTC), reason=reason)
-        _show_move(Terminal(json_), found, move.champion, move.before)
-    return None
+        decision = _challenge(terminal, found, reason=reason)
+    terminal.answer(decision.to_json())
+    return 0 if decision.comparison.promoted else QualityGateError.exit_code
+
+
+def _challenge(terminal: Terminal, project: Project, *, reason: str | None) -> Decision:
+    from training.promotion import promote_challenger
+    from training.record import mirror_decision
+    from training.show_comparison import show_comparison
+
+    decision = promote_challenger(project, now=datetime.now(UTC), progress=terminal.step, reason=reason)
+    terminal.step("Logging the comparison to MLflow")
+    trouble = mirror_decision(project, decision)
+    show_comparison(terminal, decision)
+    if trouble:
+        terminal.warn(trouble)
+    return decision
 
 
 @app.command(rich_help_panel="Keep")

@@ -1,105 +1,230 @@
-"""Contenders: every estimator with its calibrator, and the choice between them on the calibration period."""
+"""Contenders: every rung that the data support, tried forward in time, fitted and calibrated; one is chosen."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.calibration import AffineCalibrator, logit
-from models.estimators import BaseRate, Estimator
-from training.calibrate import fit_calibrator
-from training.evaluate import log_loss_per_row
-from training.fit import FitData, fit_boosted, fit_logistic
+from models.calibration import Calibrator
+from models.columns import ModelColumn, encode_frame
+from models.estimators import Blend, Estimator
+from training.calibrate import CalibrationChoice, choose_calibrator
+from training.encode import Learnt, learn_at, look_back
+from training.fit import fit_logistic
+from training.ladder import Forward, Rung, Step, climb, fit_rung, make_data, supported_rungs, try_rungs
+from training.level import LevelShift, shift_level
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from training.examples import Examples
 
-__all__ = ["Contender", "choose_contender", "fit_contenders"]
+__all__ = ["Contender", "Contest", "hold_contest"]
 
-_FOLDS = 5
-_FEWEST_POSITIVES = 20
+Vector = NDArray[np.float64]
+_HALF_LIFE_DAYS = 182.5
 
 
 @dataclass(frozen=True)
 class Contender:
-    """An estimator fitted on the fit period and calibrated on the calibration period.
+    """A rung fitted on everything before the test period, calibrated on what it said of later leads at earlier origins.
 
     Attributes
     ----------
-    calibrate_loss
-        Log loss on the calibration period, each fifth of the groups judged by a calibrator fitted on the others.
+    forward
+        Log-odds of the contest's forward rows, before calibration.
     """
 
     name: str
     estimator: Estimator
-    calibrator: AffineCalibrator
-    calibrate_loss: float
+    calibration: CalibrationChoice
+    level: LevelShift | None
+    forward: Vector
 
-    def probability(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    @property
+    def calibrator(self) -> Calibrator:
+        """From log-odds to a probability, with the level that the latest leads speak for."""
+        return self.level.calibrator if self.level is not None else self.calibration.calibrator
+
+    def probability(self, matrix: NDArray[np.float64]) -> Vector:
         """Return calibrated probabilities of encoded rows."""
         return self.calibrator.probability(self.estimator.log_odds(matrix))
 
+    @property
+    def forward_probability(self) -> Vector:
+        """Calibrated probabilities of the forward rows."""
+        return self.calibrator.probability(self.forward)
 
-def fit_contenders(
-    data: FitData, calibrate: pd.DataFrame, matrix: NDArray[np.float64], *, seed: int
-) -> tuple[list[Contender], list[str]]:
-    """Fit base rate, logistic regression and LightGBM; calibrate each on the calibration period.
 
-    Parameters
+@dataclass(frozen=True)
+class Contest:
+    """All contenders, simplest first, and how one was chosen.
+
+    Attributes
     ----------
-    calibrate, matrix
-        Snapshots of the calibration period (`lead_id`, `group_id`, `converted`) and their encoded rows.
-
-    Returns
-    -------
-    (list of Contender, list of str)
-        The contenders, simplest first, and what the reader should know.
+    columns
+        What the estimators are told, learnt from everything before the test period.
+    rows
+        Positions of the mature examples that all contenders predicted from an earlier origin.
+    steps
+        The ladder, rung by rung.
+    young
+        Whether leads were learnt from whose horizon was not over.
     """
+
+    columns: tuple[ModelColumn, ...]
+    contenders: tuple[Contender, ...]
+    chosen: Contender
+    rows: NDArray[np.intp]
+    steps: tuple[Step, ...]
+    young: bool
+    notes: tuple[str, ...]
+
+
+def hold_contest(examples: Examples, *, horizon: timedelta, seed: int, progress: Callable[[str], None]) -> Contest:
+    """Try the rungs at the origins, choose one, and fit all of them on everything before the test period."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1, user_api="blas"):  # sums in another order would make another model
-        return _fit_all(data, calibrate, matrix, seed=seed)
+        return _hold(examples, horizon=horizon, seed=seed, progress=progress)
 
 
-def _fit_all(
-    data: FitData, calibrate: pd.DataFrame, matrix: NDArray[np.float64], *, seed: int
-) -> tuple[list[Contender], list[str]]:
-    rate = float(np.clip(calibrate["converted"].mean(), 1e-6, 1 - 1e-6))
-    estimators: list[Estimator] = [BaseRate(logit(rate))]
-    notes = []
-    if data.converted.sum() < _FEWEST_POSITIVES or not data.columns:
-        notes.append(
-            f"Only {int(data.converted.sum())} conversions in the fit period: below {_FEWEST_POSITIVES} nothing but "
-            "the base rate can be told."
-        )
+def _hold(examples: Examples, *, horizon: timedelta, seed: int, progress: Callable[[str], None]) -> Contest:
+    split = examples.split
+    converted = examples.converted
+    fit = split.final.fit
+    leads = examples.snapshots["lead_id"].to_numpy(dtype=object).astype(str)
+    rungs, note = supported_rungs(len(np.unique(leads[fit[converted[fit]]])))
+    if not len(examples.catalogue.features):
+        rungs, note = rungs[:1], "No feature varies: nothing but the base rate can be told."
+    young = _young_leads_help(examples, horizon=horizon)
+    learnt = [learn_at(examples, origin, horizon=horizon, young=young) for origin in split.origins]
+    progress(f"Trying {len(rungs)} kinds of models at {len(learnt)} earlier moments, each on the leads that came next")
+    forward = try_rungs(examples, learnt, rungs, seed=seed)
+    mature = split.mature[forward["base_rate"].rows]
+    rows = forward["base_rate"].rows[mature]
+    losses = {rung: said.loss(converted)[mature] for rung, said in forward.items()}
+    steps = climb(forward, losses, groups=examples.groups[rows])
+    held = [step.rung for step in steps if step.held][-1]
+    progress("Fitting all of them on everything before the test period, and calibrating them on what they had said")
+    final = learn_at(examples, split.final, horizon=horizon, young=young)
+    estimators = _fit_all(final, examples, forward, seed=seed)
+    contenders = tuple(
+        _calibrate(rung, estimators[rung], forward[rung], examples, final, mature, horizon=horizon) for rung in forward
+    )
+    chosen = next(contender for contender in contenders if contender.name == held)
+    notes = [text for text in (note,) if text is not None]
+    return Contest(final.columns, contenders, chosen, rows, tuple(steps), young, tuple(notes))
+
+
+def _young_leads_help(examples: Examples, *, horizon: timedelta) -> bool:
+    """Try at the last origin whether a plain model that learns from young leads too says more of the next ones."""
+    dated = [origin for origin in examples.split.origins if origin.at is not None]
+    if not dated:
+        return False
+    losses = []
+    for young in (False, True):
+        learnt = learn_at(examples, dated[-1], horizon=horizon, young=young)
+        data = make_data(learnt, examples, telling="codes")
+        if not 0 < data.target.sum() < len(data.target):
+            return False
+        ahead = dated[-1].ahead[examples.split.mature[dated[-1].ahead]]
+        margin = fit_logistic(data, strength=0.1).log_odds(encode_frame(examples.frame.iloc[ahead], learnt.columns))
+        losses.append(np.mean(np.logaddexp(0.0, np.where(examples.converted[ahead], -margin, margin))))
+    return bool(losses[1] < losses[0])
+
+
+def _fit_all(final: Learnt, examples: Examples, forward: dict[Rung, Forward], *, seed: int) -> dict[Rung, Estimator]:
+    fitted: dict[Rung, Estimator] = {
+        rung: fit_rung(final, examples, said.plan, seed=seed) for rung, said in forward.items() if rung != "blend"
+    }
+    if "blend" in forward:
+        share, bag = forward["blend"].plan.share, fitted["lightgbm"]
+        fitted["blend"] = _mix(fitted["logistic"], bag, share)
+    return fitted
+
+
+def _mix(line: Estimator, bag: Estimator, share: float) -> Blend:
+    assert isinstance(bag, Blend)
+    return Blend((line, *bag.parts), (1.0 - share, *(share * weight for weight in bag.weights)))  # type: ignore[arg-type]
+
+
+def _calibrate(
+    rung: Rung,
+    estimator: Estimator,
+    said: Forward,
+    examples: Examples,
+    final: Learnt,
+    mature: NDArray[np.bool_],
+    *,
+    horizon: timedelta,
+) -> Contender:
+    rows, log_odds = said.rows[mature], said.log_odds[mature]
+    snapshots = examples.snapshots.iloc[rows]
+    leads = snapshots["lead_id"].to_numpy(dtype=object).astype(str)
+    weight = None
+    if examples.split.kind == "time":
+        age = (snapshots["as_of"].max() - snapshots["as_of"]).to_numpy() / np.timedelta64(1, "D")
+        weight = 0.5 ** (age / _HALF_LIFE_DAYS)
+    calibration = _keep_level(
+        choose_calibrator(log_odds, examples.converted[rows], leads=leads, weight=weight), log_odds
+    )
+    level = None
+    if final.delays is not None and examples.split.final.at is not None:
+        level = _follow(calibration, estimator, said, examples, final, horizon=horizon)
+    return Contender(rung, estimator, calibration, level, log_odds)
+
+
+def _keep_level(choice: CalibrationChoice, log_odds: Vector) -> CalibrationChoice:
+    """Take from a calibrator what it says of spread and shape, not of the level.
+
+    By how much earlier models missed the level of the months after them says little of the months to come: on real
+    histories it had the wrong sign as often as not. What is seen so far of the latest leads says more (`_follow`).
+    """
+    from scipy import optimize, special
+
+    said = float(special.expit(log_odds).mean())
+    bent = choice.calibrator.calibrated(log_odds)
+    back = float(optimize.brentq(lambda by: float(special.expit(bent + by).mean()) - said, -50.0, 50.0, xtol=1e-12))
+    return replace(choice, calibrator=choice.calibrator.shifted(back))
+
+
+def _follow(
+    calibration: CalibrationChoice,
+    estimator: Estimator,
+    said: Forward,
+    examples: Examples,
+    final: Learnt,
+    *,
+    horizon: timedelta,
+) -> LevelShift | None:
+    """Correct the level by what had been seen, when the test period began, of the leads of the last horizon.
+
+    They are leads that the model has not learnt from, too young to know. Where it has learnt from them, what the last
+    origin said of them stands in.
+    """
+    split = examples.split
+    leads = examples.snapshots["lead_id"].to_numpy(dtype=object).astype(str)
+    fitted = set(leads[final.rows])
+    rows = np.array([row for row in split.final.fit if leads[row] not in fitted], dtype=np.intp)
+    if len(rows):
+        log_odds = estimator.log_odds(encode_frame(examples.frame.iloc[rows], final.columns))
     else:
-        estimators += [fit_logistic(data), fit_boosted(data, seed=seed)]
-    return [_calibrate(estimator, calibrate, matrix) for estimator in estimators], notes
-
-
-def _calibrate(estimator: Estimator, calibrate: pd.DataFrame, matrix: NDArray[np.float64]) -> Contender:
-    log_odds = estimator.log_odds(matrix)
-    converted = calibrate["converted"].to_numpy(dtype=np.bool_)
-    leads = calibrate["lead_id"].to_numpy(dtype=object).astype(str)
-    _, account = np.unique(calibrate["group_id"].to_numpy(dtype=object).astype(str), return_inverse=True)
-    fold = account % _FOLDS
-
-    def fit(rows: NDArray[np.bool_]) -> AffineCalibrator:
-        return fit_calibrator(log_odds[rows], converted[rows], leads=leads[rows])
-
-    losses = np.empty(len(log_odds))
-    for number in range(_FOLDS):
-        inside = fold == number
-        if inside.any():
-            calibrator = fit(~inside) if (~inside).any() else AffineCalibrator(0.0, 1.0)
-            losses[inside] = log_loss_per_row(calibrator.probability(log_odds[inside]), converted[inside])
-    return Contender(estimator.kind, estimator, fit(np.ones(len(log_odds), dtype=np.bool_)), float(losses.mean()))
-
-
-def choose_contender(contenders: Sequence[Contender]) -> Contender:
-    """Return the one with the lowest log loss on the calibration period; the simpler one if they tie."""
-    return min(contenders, key=lambda contender: contender.calibrate_loss)
+        recent = examples.snapshots["as_of"].to_numpy()[said.rows] >= np.datetime64(
+            split.final.at, "us"
+        ) - np.timedelta64(horizon)
+        rows, log_odds = said.rows[recent], said.log_odds[recent]
+    known = look_back(examples.snapshots.iloc[rows], split.final, horizon=horizon, delays=final.delays)
+    told = known.seen > 0.0
+    if not told.any():
+        return None
+    return shift_level(
+        calibration.calibrator,
+        log_odds[told],
+        observed=known.converted[told],
+        seen_share=known.seen[told],
+        leads=leads[rows[told]],
+    )

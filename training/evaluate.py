@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from training.resample import resample_ratios
+
 __all__ = [
     "Interval",
     "Metrics",
@@ -14,12 +16,13 @@ __all__ = [
     "cumulative_gains",
     "evaluate_probabilities",
     "log_loss_per_row",
+    "mean_with_interval",
+    "ratios_with_intervals",
     "reliability_table",
 ]
 
 Vector = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-_RESAMPLES = 500
 _EPSILON = 1e-12
 
 
@@ -141,26 +144,33 @@ def compare_log_loss(
     Paired bootstrap over `groups` (accounts): snapshots of one account are resampled together.
     """
     difference = log_loss_per_row(model, converted) - log_loss_per_row(rival, converted)
-    draws = _bootstrap_means(difference, groups, seed=seed)
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return Interval(float(difference.mean()), float(low), float(high))
+    return mean_with_interval(difference, groups=groups, seed=seed)
 
 
 def mean_with_interval(values: Vector, *, groups: NDArray[np.int64], seed: int) -> Interval:
     """Return a mean over rows with a 95 % interval from a bootstrap over groups."""
-    low, high = np.quantile(_bootstrap_means(values, groups, seed=seed), [0.025, 0.975])
-    return Interval(float(values.mean()), float(low), float(high))
+    return ratios_with_intervals(values[:, None], np.ones((len(values), 1)), groups=groups, seed=seed)[0]
 
 
-def _bootstrap_means(values: Vector, groups: NDArray[np.int64], *, seed: int) -> Vector:
+def ratios_with_intervals(
+    above: Vector, below: Vector, *, groups: NDArray[np.int64], seed: int
+) -> tuple[Interval, ...]:
+    """Return Σ above / Σ below of each column with 95 % intervals, all from the same bootstrap over groups.
+
+    Parameters
+    ----------
+    above, below
+        Shape (rows, columns); ones below make means, and one column below serves all columns.
+    """
     _, place = np.unique(groups, return_inverse=True)
-    sums, sizes = np.bincount(place, weights=values), np.bincount(place).astype(np.float64)
-    random = np.random.default_rng(seed)
-    means = np.empty(_RESAMPLES)
-    for draw in range(_RESAMPLES):
-        weight = np.bincount(random.integers(0, len(sums), len(sums)), minlength=len(sums))
-        means[draw] = (weight @ sums) / (weight @ sizes)
-    return means
+
+    def add_up(table: Vector) -> Vector:
+        return np.asarray(np.column_stack([np.bincount(place, weights=one) for one in table.T]), dtype=np.float64)
+
+    draws = resample_ratios(add_up(above), add_up(below), seed=seed)
+    low, high = np.nanquantile(draws, [0.025, 0.975], axis=0)
+    value = above.sum(axis=0) / below.sum(axis=0)
+    return tuple(map(Interval, value.tolist(), low.tolist(), high.tolist()))
 
 
 def reliability_table(probability: Vector, converted: Flags, *, bins: int = 10) -> list[dict[str, float]]:

@@ -9,20 +9,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from training.decomposition import Decomposition, decompose
 from training.evaluate import (
     Interval,
     Metrics,
-    compare_log_loss,
     evaluate_probabilities,
     log_loss_per_row,
-    mean_with_interval,
+    ratios_with_intervals,
 )
+from training.perfect import draw_cells, smooth_errors
+from training.ranking import auc_with_interval, average_precision_with_interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from features.tables import TableCount
     from models.columns import ModelColumn
+    from training.delay import DelayCurve
+    from training.examine import Examined
     from training.leak_verdict import Verdict
     from training.split import Split
 
@@ -43,6 +47,14 @@ class Judged:
         Its log loss minus the base rate's, paired; below zero it is better.
     against_chosen
         Its log loss minus the chosen model's, paired; above zero the chosen model is better.
+    auc, average_precision
+        Areas under the ROC and the precision-recall curve, with 95 % intervals.
+    observed_over_expected
+        Conversions over the sum of the probabilities, with its 95 % interval.
+    smooth_error
+        Smooth calibration error; `Examined` has it beside its noise floor.
+    parts
+        What its log loss is made of.
     """
 
     name: str
@@ -51,6 +63,11 @@ class Judged:
     brier: Interval
     against_base: Interval
     against_chosen: Interval
+    auc: Interval
+    average_precision: Interval
+    observed_over_expected: Interval
+    smooth_error: float
+    parts: Decomposition
 
 
 @dataclass(frozen=True)
@@ -86,6 +103,10 @@ class Evidence:
         `age_days`, `n`, `base_rate`, `log_loss`, `log_loss_base`, `auc`, in the test period; empty without dates.
     leaks
         What the leak court found suspicious or a leak, used or not.
+    examined
+        A close look at the chosen model; null leaves its sections out of the report.
+    delay
+        How long conversions took; null without dates.
     """
 
     project: str
@@ -108,6 +129,8 @@ class Evidence:
     immature_leads: int
     warnings: Sequence[str]
     leaks: Sequence[Verdict] = ()
+    examined: Examined | None = None
+    delay: DelayCurve | None = None
 
     @property
     def headline(self) -> str:
@@ -140,18 +163,44 @@ def judge(
     groups: NDArray[np.int64],
     seed: int,
 ) -> dict[str, Judged]:
-    """Evaluate every contender on the same rows, each beside the base rate and beside the chosen one."""
-    return {
-        name: Judged(
-            name,
-            evaluate_probabilities(probability, converted),
-            mean_with_interval(log_loss_per_row(probability, converted), groups=groups, seed=seed),
-            mean_with_interval((probability - converted) ** 2, groups=groups, seed=seed),
-            compare_log_loss(probability, probabilities[BASE], converted, groups=groups, seed=seed),
-            compare_log_loss(probability, probabilities[chosen], converted, groups=groups, seed=seed),
+    """Evaluate every contender on the same rows, each beside the base rate and beside the chosen one.
+
+    All intervals of means come from the same draws of groups.
+    """
+    losses = {name: log_loss_per_row(one, converted) for name, one in probabilities.items()}
+    wins = converted.astype(np.float64)
+    # 4 columns a contender: log loss, Brier, log loss minus the base rate's and minus the chosen one's
+    columns = [
+        part
+        for name, one in probabilities.items()
+        for part in (losses[name], (one - wins) ** 2, *(losses[name] - losses[rival] for rival in (BASE, chosen)))
+    ]
+    means = ratios_with_intervals(np.column_stack(columns), np.ones((len(wins), 1)), groups=groups, seed=seed)
+    ratios = ratios_with_intervals(
+        np.column_stack([wins] * len(losses)), np.column_stack(list(probabilities.values())), groups=groups, seed=seed
+    )
+    judged = {}
+    for place, (name, one) in enumerate(probabilities.items()):
+        log_loss, brier, against_base, against_chosen = means[4 * place : 4 * place + 4]
+        judged[name] = Judged(
+            name=name,
+            metrics=evaluate_probabilities(one, converted),
+            log_loss=log_loss,
+            brier=brier,
+            against_base=against_base,
+            against_chosen=against_chosen,
+            auc=auc_with_interval(one, converted, groups=groups),
+            average_precision=average_precision_with_interval(one, converted, groups=groups),
+            observed_over_expected=ratios[place],
+            smooth_error=_smooth_error(one, converted),
+            parts=decompose(one, converted, score="log_loss"),
         )
-        for name, probability in probabilities.items()
-    }
+    return judged
+
+
+def _smooth_error(probability: NDArray[np.float64], converted: NDArray[np.bool_]) -> float:
+    cells = draw_cells(probability, converted, leads=np.arange(len(converted)), seed=0, draws=0)
+    return float(smooth_errors(cells, cells.wins[None])[0])
 
 
 def rate_by_month(examples: pd.DataFrame) -> list[dict[str, object]]:

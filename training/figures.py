@@ -14,16 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.columns import ModelColumn, encode_frame
-from training.evaluate import cumulative_gains, reliability_table
+from training.check_figures import build_check_figures
 from training.evidence import BASE, Evidence
-from training.svg import DARK as _DARK
-from training.svg import GREY as _GREY
-from training.svg import as_svg
+from training.svg import BLUE, DARK, GREY, ORANGE, as_svg, name_rows, wrap, write_percent
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.axis import XAxis, YAxis
     from matplotlib.figure import Figure
 
 __all__ = ["CONTENDER_NAMES", "build_figures"]
@@ -32,12 +29,13 @@ Vector = NDArray[np.float64]
 
 CONTENDER_NAMES: Mapping[str, str] = {
     "base_rate": "Base rate",
+    "naive_bayes": "Naive Bayes",
     "logistic": "Logistic regression",
     "lightgbm": "LightGBM",
+    "blend": "Blend",
     "odoo_naive_bayes": "Odoo naive Bayes",
 }
-_BLUE, _ORANGE = "#0072b2", "#b84e00"
-_PERIOD_TINTS = {"fit": "#e3eef6", "calibrate": "#fdeccd", "test": "#dff1e7"}
+_PERIOD_TINTS = {"fit": "#e3eef6", "forward": "#fdeccd", "test": "#dff1e7"}
 _MOST_ROWS, _MOST_LEVELS, _MOST_TICKS = 10, 12, 6
 
 
@@ -47,19 +45,18 @@ def build_figures(evidence: Evidence) -> dict[str, str]:
     Returns
     -------
     dict
-        `base_rate` (with dates), `comparison`, `reliability`, `gains`, and, where the model uses any feature,
+        `base_rate` (with dates), `comparison`, those of `build_check_figures`, and, where the model uses any feature,
         `beeswarm` and `dependence_1` to `dependence_3` in the order of `leading_features`.
     """
     leading = evidence.leading_features(3)
     figures = {
         "base_rate": base_rate_figure if evidence.base_rate_by_month else None,
         "comparison": comparison_figure if set(evidence.judged) != {BASE} else None,
-        "reliability": reliability_figure,
-        "gains": gains_figure,
         "beeswarm": beeswarm_figure if leading else None,
     }
     drawn = {name: draw(evidence) for name, draw in figures.items() if draw is not None}
-    return drawn | {f"dependence_{n}": dependence_figure(evidence, column) for n, (column, _) in enumerate(leading, 1)}
+    dependence = {f"dependence_{n}": dependence_figure(evidence, column) for n, (column, _) in enumerate(leading, 1)}
+    return drawn | build_check_figures(evidence) | dependence
 
 
 @as_svg
@@ -72,17 +69,17 @@ def base_rate_figure(figure: Figure, evidence: Evidence) -> None:
     bars = axes.twinx()
     bars.bar(month, leads, color="#9aa4ab", alpha=0.45, width=np.timedelta64(22, "D"))
     bars.set(ylim=(0, max(1.0, 3.2 * leads.max())), yticks=[0, leads.max()], yticklabels=["0", f"{leads.max():,.0f}"])
-    bars.set_ylabel("leads a month", color=_GREY, loc="bottom")
-    bars.tick_params(length=0, labelcolor=_GREY)
+    bars.set_ylabel("leads a month", color=GREY, loc="bottom")
+    bars.tick_params(length=0, labelcolor=GREY)
     axes.set_zorder(bars.get_zorder() + 1)
     axes.patch.set_visible(False)
     _shade_periods(bars, evidence)
-    axes.fill_between(month, low, high, color=_BLUE, alpha=0.2, linewidth=0)
-    axes.vlines(month, low, high, color=_BLUE, alpha=0.35, linewidth=1)
-    axes.plot(month, rate, color=_BLUE, marker="o", markersize=4)
+    axes.fill_between(month, low, high, color=BLUE, alpha=0.2, linewidth=0)
+    axes.vlines(month, low, high, color=BLUE, alpha=0.35, linewidth=1)
+    axes.plot(month, rate, color=BLUE, marker="o", markersize=4)
     # A month of three leads has an interval up to one; it must not flatten the others.
     axes.set(ylim=(0, np.clip(1.05 * min(high.max(), 2 * rate.max()), 0.01, 1)), ylabel="share converted")
-    _write_percent(axes.yaxis)
+    write_percent(axes.yaxis)
     axes.tick_params(axis="x", labelsize=10)
 
 
@@ -102,57 +99,17 @@ def comparison_figure(figure: Figure, evidence: Evidence) -> None:
     figure.set_figheight(1.4 + 0.62 * len(rivals))
     axes = figure.subplots()
     for place, rival in enumerate(rivals):
-        colour = _BLUE if rival.name == evidence.chosen else _GREY
+        colour = BLUE if rival.name == evidence.chosen else GREY
         gap = rival.against_base
         axes.plot([gap.low, gap.value, gap.high], [place] * 3, "-o", color=colour, markersize=8, markevery=[1])
         words = f"{gap.value:+.4f}".replace("-", "\N{MINUS SIGN}")
         white = {"facecolor": "white", "edgecolor": "none", "pad": 1}
         axes.annotate(words, (gap.value, place - 0.2), ha="center", va="bottom", color=colour, bbox=white)
-    axes.axvline(0, color=_DARK, linewidth=1, zorder=0)
+    axes.axvline(0, color=DARK, linewidth=1, zorder=0)
     axes.margins(x=0.16)
     axes.set_xlabel("log loss minus the base rate's\n\N{LEFTWARDS ARROW} better | worse \N{RIGHTWARDS ARROW}")
-    _name_rows(axes, [_wrap(CONTENDER_NAMES.get(rival.name, rival.name), width=12) for rival in rivals])
+    name_rows(axes, [wrap(CONTENDER_NAMES.get(rival.name, rival.name), width=12) for rival in rivals])
     axes.set_ylim(len(rivals) - 0.4, -0.75)
-
-
-@as_svg
-def reliability_figure(figure: Figure, evidence: Evidence) -> None:
-    """Draw said against seen in ten bins of equal size, before and after calibration, over a histogram."""
-    figure.set_figheight(4.4)
-    after = reliability_table(evidence.probability, evidence.converted)
-    before = reliability_table(evidence.raw_probability, evidence.converted)
-    said, seen, low, high = (_numbers(after, key) for key in ("said", "seen", "low", "high"))
-    raw = _numbers(before, "said"), _numbers(before, "seen")
-    limit = min(1.0, 1.05 * max(0.01, *(numbers.max() for numbers in (said, high, *raw))))
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-    upper.plot([0, limit], [0, limit], color=_GREY, linestyle="--", linewidth=1, label="said = seen")
-    upper.plot(*raw, "D", color=_ORANGE, alpha=0.45, markersize=5, label="before calibration")
-    bars = np.maximum(0, [seen - low, high - seen])
-    upper.errorbar(said, seen, yerr=bars, fmt="o", color=_BLUE, markersize=6, label="calibrated, 95% interval")
-    upper.set(ylim=(-0.02 * limit, limit), ylabel="seen: share converted")
-    upper.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=9.5, columnspacing=1)
-    lower.hist(np.clip(evidence.probability, 0, limit), bins=np.linspace(0, limit, 41).tolist(), color=_BLUE, alpha=0.6)
-    lower.spines["left"].set_visible(False)
-    lower.set(xlim=(-0.02 * limit, limit), xlabel="said: probability", yticks=[])
-    _write_percent(upper.yaxis, lower.xaxis)
-
-
-@as_svg
-def gains_figure(figure: Figure, evidence: Evidence) -> None:
-    """Draw the share of conversions that the top of the list holds, with the SQL band's share marked."""
-    leads = np.linspace(0, 1, 401)
-    reached = np.interp(leads, *cumulative_gains(evidence.probability, evidence.converted).T)
-    axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], color=_GREY, linestyle="--", linewidth=1)
-    axes.plot(leads, reached, color=_BLUE, linewidth=2)
-    share = next((row.share for row in evidence.bands if row.band == "SQL"), 0.0)
-    if 0 < share < 1:
-        height = float(np.interp(share, leads, reached))
-        axes.plot([share, share, 0], [0, height, height], "-o", color=_ORANGE, linewidth=1, markevery=[1])
-        place, side = (share + 0.025, "left") if share < 0.5 else (share - 0.025, "right")
-        axes.annotate(f"the top {share:.0%} holds\n{height:.0%} of conversions", (place, 0.04), ha=side, color=_ORANGE)
-    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="leads, highest probability first", ylabel="conversions reached")
-    _write_percent(axes.xaxis, axes.yaxis)
 
 
 @as_svg
@@ -167,9 +124,9 @@ def beeswarm_figure(figure: Figure, evidence: Evidence) -> None:
     explanation = shap.Explanation(
         values=np.column_stack([_contribution(evidence, column) for column in leading]),
         data=_colour_values(evidence.sample, leading),
-        feature_names=[_wrap(column.en, width=22) for column in leading],
+        feature_names=[wrap(column.en, width=22) for column in leading],
     )
-    colours = LinearSegmentedColormap.from_list("low_high", [_BLUE, "#b9a9b5", "#e66100"])
+    colours = LinearSegmentedColormap.from_list("low_high", [BLUE, "#b9a9b5", "#e66100"])
     with _fixed_chance():
         shap.plots.beeswarm(explanation, max_display=99, color=colours, ax=axes, show=False, plot_size=None, s=11)
     for dots in axes.collections:
@@ -194,7 +151,7 @@ def _colour_values(sample: pd.DataFrame, columns: Sequence[ModelColumn]) -> pd.D
     """Return what colours the dots; a column of dtype object stays grey: a category, or numbers that hardly vary."""
     import pandas as pd
 
-    frame = pd.DataFrame(encode_frame(sample, columns))
+    frame = pd.DataFrame(encode_frame(sample, columns)[:, : len(columns)])
     bottom, top = frame.quantile(0.01), frame.quantile(0.99)
     grey = [n for n, column in enumerate(columns) if column.kind == "category" or not bottom[n] < top[n]]
     return frame.astype(dict.fromkeys(grey, "object"))
@@ -215,23 +172,23 @@ def _draw_levels(figure: Figure, codes: Vector, added: Vector, *, column: ModelC
     table = pd.Series(added).groupby(level).agg(["size", "mean"]).nlargest(_MOST_LEVELS, "size").sort_values("mean")
     figure.set_figheight(1.3 + 0.31 * len(table))
     axes = figure.subplots()
-    colours = [_BLUE if mean >= 0 else _ORANGE for mean in table["mean"]]
+    colours = [BLUE if mean >= 0 else ORANGE for mean in table["mean"]]
     axes.barh(range(len(table)), table["mean"], color=colours, height=0.7)
-    axes.axvline(0, color=_DARK, linewidth=1)
-    axes.set(title=_wrap(column.en, width=40), xlabel="mean contribution, log-odds")
-    _name_rows(axes, [textwrap.shorten(str(word), 22, placeholder=" …") for word in table.index])
+    axes.axvline(0, color=DARK, linewidth=1)
+    axes.set(title=wrap(column.en, width=40), xlabel="mean contribution, log-odds")
+    name_rows(axes, [textwrap.shorten(str(word), 22, placeholder=" …") for word in table.index])
 
 
 def _draw_values(figure: Figure, value: Vector, added: Vector, *, column: ModelColumn) -> None:
     axes = figure.subplots()
     known = ~np.isnan(value)
-    label = _wrap(column.en, width=44)
-    axes.axhline(0, color=_GREY, linewidth=1)
-    axes.scatter(value[known], added[known], s=16, color=_BLUE, alpha=0.35, linewidth=0, rasterized=True)
+    label = wrap(column.en, width=44)
+    axes.axhline(0, color=GREY, linewidth=1)
+    axes.scatter(value[known], added[known], s=16, color=BLUE, alpha=0.35, linewidth=0, rasterized=True)
     if not known.all():
         mean = f"{added[~known].mean():+.2f}".replace("-", "\N{MINUS SIGN}")
-        words = _wrap(f"{column.unknown_en} ({np.mean(~known):.0%}): {mean} on average", width=48)
-        axes.set_title(words, loc="left", fontsize=10, color=_GREY)
+        words = wrap(f"{column.unknown_en} ({np.mean(~known):.0%}): {mean} on average", width=48)
+        axes.set_title(words, loc="left", fontsize=10, color=GREY)
     low, high = np.quantile(value[known], [0.01, 0.99]) if known.any() else (0.0, 0.0)
     if 0 < 2.5 * (high - low) < np.ptp(value[known]):
         axes.set_xlim(low - 0.04 * (high - low), high + 0.04 * (high - low))
@@ -246,22 +203,3 @@ def _contribution(evidence: Evidence, column: ModelColumn) -> Vector:
 
 def _numbers(rows: Sequence[Mapping[str, object]] | Sequence[Mapping[str, float]], key: str) -> Vector:
     return np.array([row[key] for row in rows], dtype=np.float64)
-
-
-def _wrap(text: str, *, width: int) -> str:
-    return "\n".join(textwrap.wrap(text, width=width, max_lines=2, placeholder=" …"))
-
-
-def _name_rows(axes: Axes, names: Sequence[str]) -> None:
-    axes.set_yticks(range(len(names)), names, fontsize=10)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.locator_params(axis="x", nbins=5)
-
-
-def _write_percent(*every: XAxis | YAxis) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    for axis in every:
-        axis.set_major_locator(MaxNLocator(_MOST_TICKS))
-        axis.set_major_formatter(lambda share, _: f"{100 * share:.4g}%")

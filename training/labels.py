@@ -23,7 +23,8 @@ class Labelled:
     Attributes
     ----------
     snapshots
-        As asked, plus `converted` bool. Only mature ones: as_of + horizon <= observed_until.
+        As asked, plus `converted` bool and `delay`: time from `as_of` to the conversion as a share of the horizon, NaN
+        without one. Only mature ones: as_of + horizon <= observed_until.
     immature
         How many snapshots were left out because their horizon is not over yet. They are not negatives.
     immature_leads
@@ -61,11 +62,14 @@ def label_snapshots(snapshots: pd.DataFrame, tables: Tables, horizon: timedelta)
         ).df()
         labelled = snapshots.merge(outcomes, on="lead_id", how="left", validate="many_to_one")
         ends = labelled["lost_as"]
-        return _take_out(labelled.astype({"converted": "bool"}), ends == "junk", ends == "unknown", 0, 0)
+        labelled = labelled.astype({"converted": "bool"}).assign(delay=np.nan)
+        return _take_out(labelled, ends == "junk", ends == "unknown", 0, 0)
     outcomes = tables.connection.execute("SELECT lead_id, won_at, lost_at, lost_as FROM outcomes").df()
     labelled = snapshots.merge(outcomes, on="lead_id", how="left", validate="many_to_one")
     end = labelled["as_of"] + horizon
     labelled["converted"] = (labelled["won_at"] >= labelled["as_of"]) & (labelled["won_at"] < end)
+    delay = (labelled["won_at"] - labelled["as_of"]).dt.total_seconds() / horizon.total_seconds()
+    labelled["delay"] = delay.where(labelled["converted"]).astype("float64")
     lost = (labelled["lost_at"] >= labelled["as_of"]) & (labelled["lost_at"] < end)
     unknown = lost & (labelled["lost_as"] == "unknown") & ~labelled["converted"]
     junk = labelled["lost_as"] == "junk"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,12 +21,11 @@ from project.duration import format_duration
 from project.files import hash_bytes, hash_file
 from training.bands import choose_policy, describe_bands, make_rules
 from training.canary import build_canary_frame, invent_canary
-from training.columns import learn_columns
-from training.contenders import Contender, choose_contender, fit_contenders
+from training.contenders import Contest, hold_contest
 from training.evaluate import Metrics
 from training.evidence import BASE, Evidence, judge, rate_by_age, rate_by_month
+from training.examine import examine_period
 from training.examples import Examples, build_examples
-from training.fit import FitData
 from training.hygiene import report_hygiene
 from training.leak_court import judge_project, refuse_leaks
 from training.rivals import fit_odoo_naive_bayes
@@ -50,11 +49,11 @@ class Trained:
     folder: Path
     evidence: Evidence
     examples: Examples
-    contenders: tuple[Contender, ...]
+    contest: Contest
 
 
 def train_model(project: Project, *, progress: Progress) -> Trained:
-    """Read, label, split, fit, calibrate, choose, judge, and save under `state/models`.
+    """Read, label, split, try, choose, fit, calibrate, judge, and save under `state/models`.
 
     Nothing is promoted and nothing is tracked here: the saved directory stands for itself.
 
@@ -76,35 +75,27 @@ def train_model(project: Project, *, progress: Progress) -> Trained:
     report_hygiene(project, tables, rules=rules)
     trial = judge_project(project, tables, examples, progress=progress, thorough=False)
     refuse_leaks(trial)
-    progress("Fitting base rate, logistic regression and LightGBM; calibrating each on its own period")
-    fit = examples.split.rows("fit")
-    columns = learn_columns(examples.catalogue, examples.frame.iloc[fit])
-    matrix = encode_frame(examples.frame, columns)
-    data = FitData(columns, matrix[fit], examples.converted[fit], examples.arrived[fit])
-    calibrate = examples.split.rows("calibrate")
-    contenders, notes = fit_contenders(
-        data, examples.snapshots.iloc[calibrate], matrix[calibrate], seed=settings.training.seed
-    )
-    chosen = choose_contender(contenders)
+    contest = hold_contest(examples, horizon=settings.outcome.horizon, seed=settings.training.seed, progress=progress)
+    chosen, rows = contest.chosen, contest.rows
     policy, band_notes = choose_policy(
-        examples.snapshots.iloc[calibrate],
-        chosen.probability(matrix[calibrate]),
+        examples.snapshots.iloc[rows],
+        chosen.forward_probability,
         capacity=settings.capacity,
         rules=rules,
-        coverage=examples.coverage(calibrate),
+        coverage=examples.coverage(rows),
     )
-    model = LeadModel(columns, chosen.estimator, chosen.calibrator, policy, {})
+    model = LeadModel(contest.columns, chosen.estimator, chosen.calibrator, policy, {})
     progress("Judging all of them on the test period")
-    warnings = [*examples.split.warnings, *examples.warnings, *notes, *band_notes, *trial.notes()]
-    evidence = replace(
-        _gather(project, tables, examples, contenders, model, matrix, warnings), leaks=trial.of_interest()
-    )
+    warnings = [*examples.split.warnings, *examples.warnings, *contest.notes, *band_notes, *trial.notes()]
+    evidence = replace(_gather(project, tables, examples, contest, model, warnings), leaks=trial.of_interest())
     progress("Saving the model and loading it back")
     saved = save_model(
         model,
         models_folder(project.state),
-        canary=invent_canary(model, examples.catalogue, examples.frame.iloc[fit], dated=tables.dated),
-        facts=_facts(project, tables, examples, evidence),
+        canary=invent_canary(
+            model, examples.catalogue, examples.frame.iloc[examples.split.rows("fit")], dated=tables.dated
+        ),
+        facts=_facts(project, tables, examples, contest, evidence),
     )
     folder = models_folder(project.state) / saved.model_id
     load_model(
@@ -112,28 +103,28 @@ def train_model(project: Project, *, progress: Progress) -> Trained:
         build_canary=lambda canary: build_canary_frame(canary, examples.catalogue),
         verified=project.state / "verified",
     )
-    return Trained(saved, folder, evidence, examples, tuple(contenders))
+    return Trained(saved, folder, evidence, examples, contest)
 
 
 def _gather(
     project: Project,
     tables: Tables,
     examples: Examples,
-    contenders: list[Contender],
+    contest: Contest,
     model: LeadModel,
-    matrix: NDArray[np.float64],
     warnings: list[str],
 ) -> Evidence:
     seed = project.settings.training.seed
     test = examples.split.rows("test")
     converted, groups = examples.converted[test], examples.groups[test]
     snapshots = examples.snapshots.iloc[test]
-    probabilities = {contender.name: contender.probability(matrix[test]) for contender in contenders}
+    matrix = encode_frame(examples.frame.iloc[test], contest.columns)
+    probabilities = {contender.name: contender.probability(matrix) for contender in contest.contenders}
     probabilities["odoo_naive_bayes"] = _ask_odoo(examples, test)
-    name = model.estimator.kind
+    name = contest.chosen.name
     judged = judge(probabilities, converted, chosen=name, groups=groups, seed=seed)
     skill = name != BASE and judged[name].against_base.high < 0
-    raw = model.estimator.log_odds(matrix[test])
+    raw = model.estimator.log_odds(matrix)
     sample = test[np.random.default_rng(seed).permutation(len(test))[:_SAMPLE_ROWS]]
     if not skill:
         warnings = ["No skill: probabilities are no better than quoting the base rate.", *warnings]
@@ -155,12 +146,13 @@ def _gather(
             model.policy, snapshots, probabilities[name], groups=groups, seed=seed, coverage=examples.coverage(test)
         ),
         sample=examples.frame.iloc[sample].reset_index(drop=True),
-        contributions=model.estimator.contributions(matrix[sample])[0],
+        contributions=model.contributions(examples.frame.iloc[sample])[0],
         columns=model.columns,
         counts=tables.counts,
         immature=examples.immature,
         immature_leads=examples.immature_leads,
         warnings=warnings,
+        examined=examine_period(examples, test, probabilities[name], capacity=project.settings.capacity, seed=seed),
     )
 
 
@@ -178,7 +170,7 @@ def _compare_with_hindsight(metrics: Metrics) -> list[str]:
 
 def _ask_odoo(examples: Examples, test: NDArray[np.intp]) -> NDArray[np.float64]:
     """Train the rival as its product would: once a lead, on everything before the test period."""
-    before = np.flatnonzero(np.isin(examples.split.side, ["fit", "calibrate"]))
+    before = np.flatnonzero(examples.split.mature)
     first = ~examples.snapshots["lead_id"].iloc[before].duplicated().to_numpy()
     rows = before[first]
     return fit_odoo_naive_bayes(examples.frame.iloc[rows], examples.converted[rows]).probability(
@@ -186,7 +178,9 @@ def _ask_odoo(examples: Examples, test: NDArray[np.intp]) -> NDArray[np.float64]
     )
 
 
-def _facts(project: Project, tables: Tables, examples: Examples, evidence: Evidence) -> dict[str, Any]:
+def _facts(
+    project: Project, tables: Tables, examples: Examples, contest: Contest, evidence: Evidence
+) -> dict[str, Any]:
     settings = project.settings
     split = examples.split
     return {
@@ -199,9 +193,13 @@ def _facts(project: Project, tables: Tables, examples: Examples, evidence: Evide
             "until": tables.observed_until.isoformat() if tables.observed_until else None,
         },
         "split": {"kind": split.kind, **{name: period.to_json() for name, period in split.periods.items()}},
+        "known_until": split.final.at.isoformat() if split.final.at is not None else None,
         "immature": examples.immature,
         "catalogue": examples.catalogue.to_json(),
         "chosen": evidence.chosen,
+        "ladder": [asdict(step) for step in contest.steps],
+        "young_leads_used": contest.young,
+        "calibration": _tell_calibration(contest),
         "skill": evidence.skill,
         "headline": evidence.headline,
         "test": evidence.judged[evidence.chosen].metrics.to_json(),
@@ -216,6 +214,14 @@ def _facts(project: Project, tables: Tables, examples: Examples, evidence: Evide
         "settings_hash": settings.hash,
         "code_hash": _hash_code(),
     }
+
+
+def _tell_calibration(contest: Contest) -> dict[str, Any]:
+    chosen = contest.chosen
+    told = {name: value for name, value in asdict(chosen.calibration).items() if name != "calibrator"}
+    if chosen.level is not None:
+        told["level"] = {"shift": chosen.level.shift, "error": chosen.level.error, "applied": chosen.level.applied}
+    return told
 
 
 def _hash_code() -> str:

@@ -1,19 +1,25 @@
-"""Promote a challenger and roll back: aliases move by compare-and-swap, with a line for every move."""
+"""Promote a challenger on its evidence and roll back: aliases move by compare-and-swap, with a line for every move."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.artefact import read_manifest
 from models.registry import find_model, move_alias, read_aliases, read_moves
 from project.errors import QualityGateError
+from project.files import canonical_json, write_atomically
+from training.comparison_page import render_comparison
+from training.contest import compare_models, comparisons_folder
+from training.verdict import Comparison, decide
 
 if TYPE_CHECKING:
     from project.folder import Project
 
-__all__ = ["Move", "promote_challenger", "roll_back"]
+__all__ = ["Decision", "Move", "promote_challenger", "roll_back"]
 
 
 _BACK = "rolled back"
@@ -27,27 +33,79 @@ class Move:
     before: str | None
 
 
-def promote_challenger(project: Project, *, now: datetime, reason: str | None = None) -> Move:
-    """Make the challenger the champion.
+@dataclass(frozen=True)
+class Decision:
+    """What a challenge came to.
+
+    Attributes
+    ----------
+    move
+        Null if the champion was kept.
+    file, page
+        The comparison as JSON and as HTML.
+    """
+
+    comparison: Comparison
+    move: Move | None
+    file: Path
+    page: Path
+
+    def to_json(self) -> dict[str, object]:
+        """Return what `leads promote --json` prints."""
+        champion = self.move.champion if self.move else self.comparison.champion
+        return {
+            "promoted": self.comparison.promoted,
+            "champion": champion,
+            "before": self.comparison.champion,
+            "sentence": self.comparison.sentence,
+            "file": str(self.file),
+            "page": str(self.page),
+            "comparison": self.comparison.to_json(),
+        }
+
+
+def promote_challenger(
+    project: Project, *, now: datetime, progress: Callable[[str], None], reason: str | None = None
+) -> Decision:
+    """Compare the challenger with the champion, keep the comparison, and move the aliases if it deserves it.
+
+    Parameters
+    ----------
+    reason
+        A person's word: it promotes whatever the evidence says, and is kept with it.
 
     Raises
     ------
     QualityGateError
-        There is no challenger; or it has no skill on its test period and no `reason` was given to use it all the same.
+        There is no challenger; or somebody else moved an alias in the meantime.
+    ArtefactError, SchemaError, SettingsError
+        The challenger cannot be loaded, or leads.toml no longer asks what it answers.
     """
     aliases = read_aliases(project.state)
     challenger, champion = aliases.get("challenger"), aliases.get("champion")
     if challenger is None:
         raise QualityGateError("There is no challenger. Train one first: leads train")
-    manifest = read_manifest(find_model(project.state, "challenger"))
-    if not manifest["skill"] and reason is None:
-        raise QualityGateError(
-            f"{challenger} showed no skill on its test period, so it is not promoted. To do it all the same, say why: "
-            'leads promote --reason "…"'
-        )
-    move_alias(project.state, "champion", challenger, expected=champion, why=reason or "promoted", now=now)
+    comparison = decide(compare_models(project, challenger, champion, progress=progress), reason=reason)
+    file, page = _write(project, comparison, now=now)
+    if not comparison.promoted:
+        return Decision(comparison, None, file, page)
+    told = f"{reason or 'promoted'} (state/{file.relative_to(project.state)})"
+    move_alias(project.state, "champion", challenger, expected=champion, why=told, now=now)
     move_alias(project.state, "challenger", None, expected=challenger, why="became champion", now=now)
-    return Move(challenger, champion)
+    return Decision(comparison, Move(challenger, champion), file, page)
+
+
+def _write(project: Project, comparison: Comparison, *, now: datetime) -> tuple[Path, Path]:
+    folder = comparisons_folder(project.state)
+    at = now.isoformat(timespec="seconds")
+    file, page = folder / f"{comparison.name}.json", folder / f"{comparison.name}.html"
+    with write_atomically(page) as temporary:
+        temporary.write_text(
+            render_comparison(comparison, project=project.settings.project.name, compared_at=at), encoding="utf-8"
+        )
+    with write_atomically(file) as temporary:
+        temporary.write_text(canonical_json({**comparison.to_json(), "compared_at": at}), encoding="utf-8")
+    return file, page
 
 
 def roll_back(project: Project, *, now: datetime) -> Move:

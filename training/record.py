@@ -17,8 +17,9 @@ from training.report import render_report
 
 if TYPE_CHECKING:
     from project.folder import Project
+    from training.promotion import Decision
 
-__all__ = ["Recorded", "answer_for_machines", "mirror", "record_training"]
+__all__ = ["Recorded", "answer_for_machines", "mirror", "mirror_decision", "record_training"]
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,15 @@ def mirror(project: Project) -> str | None:
     from training.tracking import mirror_aliases
 
     return _attempt(lambda: mirror_aliases(project))
+
+
+def mirror_decision(project: Project, decision: Decision) -> str | None:
+    """Log a comparison to the challenger's run and set MLflow's aliases; return what went wrong, if anything."""
+    from training.tracking import log_comparison
+
+    files = [decision.file, decision.page]
+    trouble = _attempt(lambda: log_comparison(project, decision.comparison, files=files))
+    return trouble or mirror(project)
 
 
 def _attempt(work: Callable[[], None]) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -10,9 +9,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from project.duration import format_duration
-from training.evaluate import Interval
 from training.evidence import BASE, BandRow, Evidence
 from training.figures import CONTENDER_NAMES
+from training.sentences import (
+    UNKNOWN,
+    say_compared,
+    say_delay,
+    say_features,
+    say_level,
+    say_line,
+    say_miscalibration,
+    say_months,
+    say_parts,
+    say_reached,
+    say_slices,
+    say_smooth_error,
+    write_count,
+    write_fixed,
+    write_percent,
+    write_range,
+    write_signed,
+)
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -22,14 +39,15 @@ if TYPE_CHECKING:
 
 __all__ = ["render_report"]
 
-_UNKNOWN = "–"
-_MINUS = "\N{MINUS SIGN}"
 _MOST_REASONS = 3
 _FIGURE_LABELS = {
     "base_rate": "Share of leads that converted, by month",
     "comparison": "Log loss of each contender minus that of the base rate",
     "reliability": "Reliability: probability said against share seen",
     "gains": "Cumulative gains: share of conversions among the leads with the highest probability",
+    "months": "Conversions over expected ones, by month",
+    "slices": "Conversions over expected ones, by slice",
+    "delay": "Share of conversions that came by a day",
     "beeswarm": "Contributions of the leading features, one dot a snapshot",
 }
 
@@ -56,6 +74,7 @@ def render_report(evidence: Evidence, figures: Mapping[str, str], *, model_id: s
             evidence=evidence,
             base=evidence.judged[BASE],
             best=evidence.judged[evidence.chosen],
+            examined=evidence.examined,
             leading=leading,
             figures={name: _inline(svg, name=name, label=labels.get(name, name)) for name, svg in figures.items()},
             model_id=model_id,
@@ -77,13 +96,24 @@ def _environment() -> Environment:
     environment.filters |= {
         "age": _say_age,
         "contender": lambda name: CONTENDER_NAMES.get(name, name),
-        "count": _count,
+        "count": write_count,
         "day": _say_day,
-        "fixed": _fixed,
-        "percent": _percent,
-        "range": _say_range,
+        "fixed": write_fixed,
+        "percent": write_percent,
+        "range": write_range,
         "reasons": _say_reasons,
-        "signed": _signed,
+        "say_compared": say_compared,
+        "say_delay": say_delay,
+        "say_features": say_features,
+        "say_level": say_level,
+        "say_line": say_line,
+        "say_miscalibration": say_miscalibration,
+        "say_months": say_months,
+        "say_parts": say_parts,
+        "say_reached": say_reached,
+        "say_slices": say_slices,
+        "say_smooth_error": say_smooth_error,
+        "signed": write_signed,
         "thresholds": _say_thresholds,
     }
     return environment
@@ -98,56 +128,8 @@ def _inline(svg: str, *, name: str, label: str) -> Markup:
     return Markup(element.strip().replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1))
 
 
-def _fixed(value: float | None, digits: int = 4) -> str:
-    """Write a number with a fixed count of digits.
-
-    >>> _fixed(0.12345), _fixed(-1.5, 2), _fixed(-0.001, 2), _fixed(float("nan")), _fixed(None)
-    ('0.1235', '−1.50', '0.00', '–', '–')
-    """
-    if value is None or not math.isfinite(value):
-        return _UNKNOWN
-    return f"{value:z.{digits}f}".replace("-", _MINUS)
-
-
-def _signed(value: float, digits: int = 4) -> str:
-    """Write a difference with its sign.
-
-    >>> _signed(0.0123), _signed(-0.0123)
-    ('+0.0123', '−0.0123')
-    """
-    return ("+" if value > 0 else "") + _fixed(value, digits)
-
-
-def _percent(value: float | None, digits: int = 1) -> str:
-    """Write a share in percent.
-
-    >>> _percent(0.1234), _percent(None), _percent(0.00071, 2)
-    ('12.3%', '–', '0.07%')
-    """
-    return _UNKNOWN if value is None or not math.isfinite(value) else f"{_fixed(100 * value, digits)}%"
-
-
-def _count(value: float | None) -> str:
-    """Write a whole number with separators.
-
-    >>> _count(1234567), _count(None)
-    ('1,234,567', '–')
-    """
-    return _UNKNOWN if value is None or not math.isfinite(value) else f"{value:,.0f}".replace("-", _MINUS)
-
-
-def _say_range(interval: Interval, kind: str = "fixed") -> str:
-    """Write the two ends of an interval.
-
-    >>> _say_range(Interval(0.2, 0.1, 0.3), "percent"), _say_range(Interval(0.0, -0.1, 0.1))
-    ('[10.0%, 30.0%]', '[−0.1000, 0.1000]')
-    """
-    write = _percent if kind == "percent" else _fixed
-    return f"[{write(interval.low)}, {write(interval.high)}]"
-
-
 def _say_day(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d}" if moment else _UNKNOWN
+    return f"{moment:%Y-%m-%d}" if moment else UNKNOWN
 
 
 def _say_age(days: float) -> str:
@@ -162,9 +144,9 @@ def _say_age(days: float) -> str:
 def _say_reasons(count: TableCount) -> str:
     """Write the most frequent reasons of rejection with their counts."""
     ordered = sorted(count.reasons.items(), key=lambda entry: (-entry[1], entry[0]))
-    shown = [f"{reason}: {_count(rows)}" for reason, rows in ordered[:_MOST_REASONS]]
+    shown = [f"{reason}: {write_count(rows)}" for reason, rows in ordered[:_MOST_REASONS]]
     rest = len(ordered) - len(shown)
-    return "; ".join([*shown, f"and {rest} more"] if rest else shown) or _UNKNOWN
+    return "; ".join([*shown, f"and {rest} more"] if rest else shown) or UNKNOWN
 
 
 def _say_thresholds(row: BandRow) -> str:
@@ -174,7 +156,6 @@ def _say_thresholds(row: BandRow) -> str:
     '5.00% to under 10.00%'
     """
     if row.high >= 1:
-        return f"{_percent(row.low, 2)} and more"
-    return (
-        f"{_percent(row.low, 2)} to under {_percent(row.high, 2)}" if row.low > 0 else f"under {_percent(row.high, 2)}"
-    )
+        return f"{write_percent(row.low, 2)} and more"
+    below = f"under {write_percent(row.high, 2)}"
+    return f"{write_percent(row.low, 2)} to {below}" if row.low > 0 else below

@@ -17,8 +17,10 @@ __all__ = ["answer_checked", "show_checked", "show_training", "show_trial"]
 
 _NAMES = {
     "base_rate": "base rate",
+    "naive_bayes": "naive Bayes",
     "logistic": "logistic regression",
     "lightgbm": "LightGBM",
+    "blend": "blend",
     "odoo_naive_bayes": "Odoo naive Bayes",
 }
 

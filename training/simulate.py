@@ -1,11 +1,8 @@
 """A believable B2B CRM of any size, and the true probability behind every lead of it.
 
-A lead has a latent intent z, partly its account's. Its log-odds to buy ever are η = b + z + what its columns say +
-season + drift, q = sigmoid(η), and b is solved for the base rate. A buyer buys after a lognormal delay F_c; of the
-others a share r is marked lost after a lognormal delay F_l and the rest stays open for ever. Events, touches and stages
-on the way follow z, never the outcome, until the lead closes; so for a lead open at age a the truth is::
-
-    P(won in [a, a + h) | open at a) = q (F_c(a + h) - F_c(a)) / (q (1 - F_c(a)) + (1 - q)(1 - r F_l(a)))
+A lead has a latent intent z, partly its account's. Its log-odds to buy ever are η = b + s (z + what its columns say) +
+season + drift, with s = 1 unless asked for; what follows from η, and the truth, is in `training.simulate_truth`.
+Events, touches and stages on the way follow z, never the outcome, until the lead closes.
 """
 
 from __future__ import annotations
@@ -13,67 +10,26 @@ from __future__ import annotations
 import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import bisect
-from scipy.special import expit, ndtr
+from scipy.special import expit
 
 from project.errors import SettingsError
 from project.files import write_atomically
 from training import simulate_people as people
 from training import simulate_words as words
+from training.simulate_truth import LOSS_SIGMA, WIN_SIGMA, LeadTruth, decide_truth, shuffle_truth
 from training.simulate_words import SIMULATED_LABELS, Codes, Floats, Kind
 
 __all__ = ["SIMULATED_LABELS", "LeadTruth", "SimulatedCrm", "simulate_crm", "write_crm"]
 
 _DAY = 86_400
-_WIN_SIGMA, _LOSS_SIGMA, _NEVER_DAYS = 0.9, 1.0, 36_500.0
+_NEVER_DAYS = 36_500.0
 # Events: exp(age / 3) in the ten days before creation, then exp(-age / 20) and a flat tail, up to 120 days.
 _BEFORE, _RISE, _DECAY, _TAIL, _LIFE = 10.0, 3.0, 20.0, 0.05, 120
-
-
-@dataclass(frozen=True)
-class LeadTruth:
-    """What decides each lead, known only because it was simulated; one entry per lead in every field.
-
-    Attributes
-    ----------
-    lead_ids, created
-        The leads, and when each came in (seconds since 1970, UTC).
-    chance
-        q, the probability to buy ever; exactly 0 for spam and duplicates.
-    win_centre, loss_share, loss_centre
-        Mean of ln(days to buy), the share r of the others that is marked lost, mean of ln(days until then).
-    """
-
-    lead_ids: pd.Index[str]
-    created: Codes
-    chance: Floats
-    win_centre: Floats
-    loss_share: Floats
-    loss_centre: Floats
-
-    def probability(
-        self, lead_ids: Sequence[str] | pd.Series, as_of: datetime | pd.Series | pd.DatetimeIndex, horizon: timedelta
-    ) -> Floats:
-        """Return P(won in [as_of, as_of + horizon) | still open at as_of, all that is latent) of each lead asked.
-
-        `as_of` is one moment for all or one for each, UTC if it has no zone. The formula is the module's. A lead that
-        is unknown, or was not created yet, raises SettingsError.
-        """
-        place = self.lead_ids.get_indexer(pd.Index(lead_ids))
-        moments = pd.DatetimeIndex(pd.to_datetime([as_of] if isinstance(as_of, datetime) else as_of, utc=True))
-        age = (moments.as_unit("us").asi8 / 1e6 - self.created[place]) / _DAY
-        if (place < 0).any() or (age < 0).any():
-            raise SettingsError("A lead is unknown or not created yet. Ask for leads of this simulation, once created.")
-        q, centre = self.chance[place], self.win_centre[place]
-        now = _survival(age, centre, sigma=_WIN_SIGMA)
-        later = _survival(age + horizon.total_seconds() / _DAY, centre, sigma=_WIN_SIGMA)
-        lost = self.loss_share[place] * (1 - _survival(age, self.loss_centre[place], sigma=_LOSS_SIGMA))
-        return np.asarray(q * (now - later) / (q * now + (1 - q) * (1 - lost)), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -105,22 +61,46 @@ def simulate_crm(
     end: datetime = datetime(2026, 1, 1, tzinfo=UTC),
     drift: float = -0.4,
     base_rate: float = 0.10,
+    season: float = 0.12,
+    new_campaigns: bool = True,
+    signal: float = 1.0,
+    shuffle_outcomes: bool = False,
 ) -> SimulatedCrm:
     """Simulate `n_leads` (100 or more) that came in during `months` before `end`; same arguments, same tables.
 
     `drift` is what the log-odds gain over that span; `base_rate` the mean probability, over all leads and junk too, to
-    buy within 60 days of creation. Nothing is dated `end` (UTC if it has no zone) or later.
+    buy within 60 days of creation. Nothing is dated `end` (UTC if it has no zone) or later. The other arguments, at
+    their defaults, change nothing; a world that stands still has `drift=0, season=0, new_campaigns=False`.
+
+    Parameters
+    ----------
+    season
+        Amplitude (log-odds) of a wave of half a year, which moves the base rate.
+    new_campaigns
+        Whether campaigns are born and die; if not, all run all the time.
+    signal
+        How strongly what distinguishes leads moves their log-odds: 0 leaves them alike but for drift, junk and delays.
+    shuffle_outcomes
+        Deal the fates out to other leads at random, junk or not: no column, event or date tells anything then, but how
+        long a lead has been open still does. `truth` speaks of the fates as dealt.
     """
-    if n_leads < 100 or months < 1 or not 0 < base_rate <= 0.8:
-        raise SettingsError("A simulation needs n_leads >= 100, months >= 1 and 0 < base_rate <= 0.8. Change these.")
+    if n_leads < 100 or months < 1 or not 0 < base_rate <= 0.8 or min(season, signal) < 0:
+        raise SettingsError(
+            "A simulation needs n_leads >= 100, months >= 1, 0 < base_rate <= 0.8, season >= 0 and signal >= 0. "
+            "Change these."
+        )
     last = pd.Timestamp(end).tz_localize("UTC") if end.tzinfo is None else pd.Timestamp(end).tz_convert("UTC")
     span = int((last - pd.DateOffset(months=months)).timestamp()), int(last.timestamp())
     rngs = np.random.default_rng(seed).spawn(6)
     firms = _draw_firms(int(n_leads / 1.25), rng=rngs[0])
-    latent = _draw_latents(firms, n_leads, span=span, rng=rngs[1])
+    latent = _draw_latents(firms, n_leads, span=span, new_campaigns=new_campaigns, rng=rngs[1])
     accounts = people.describe_accounts(latent, firms, rng=rngs[2])
     leads = people.describe_leads(latent, accounts, rng=rngs[2])
-    truth = _decide(latent, leads["lead_id"], score=_score(latent, drift=drift, rng=rngs[1]), base_rate=base_rate)
+    score = _score(latent, drift=drift, season=season, signal=signal, rng=rngs[1])
+    truth = decide_truth(latent, leads["lead_id"], score=score, base_rate=base_rate)
+    if shuffle_outcomes:
+        truth, dealt = shuffle_truth(truth, seed=seed)
+        latent = latent.assign(spam=latent["spam"].to_numpy()[dealt], duplicate=latent["duplicate"].to_numpy()[dealt])
     lives = _close(latent.assign(lead_id=leads["lead_id"]), truth, end=span[1], rng=rngs[3])
     events = _draw_events(words.KINDS, lives, rng=rngs[4])
     touches = _draw_events(words.TOUCH_KINDS, lives, rng=rngs[5]).drop(columns=["value", "recorded_at"])
@@ -156,10 +136,6 @@ def _write_csv(frame: pd.DataFrame, path: Path) -> None:
         csv.write_csv(table, file, csv.WriteOptions(batch_size=65_536))
 
 
-def _survival(days: Floats, centre: Floats, *, sigma: float) -> Floats:
-    return np.asarray(ndtr((centre - np.log(np.maximum(days, 1e-9))) / sigma), dtype=np.float64)
-
-
 def _draw_firms(n: int, *, rng: np.random.Generator) -> pd.DataFrame:
     """Draw per account `country` and `industry` (codes), `employees`, `intent` (N(0, 1)), `customer` (2 %)."""
     firms = pd.DataFrame({"country": words.draw(rng, words.COUNTRIES, n)})
@@ -177,7 +153,9 @@ def _arrive(n: int, *, span: tuple[int, int], rng: np.random.Generator) -> Codes
     return rng.choice(hours, n, p=weight / weight.sum()) + rng.integers(0, 3_600, n)
 
 
-def _draw_latents(firms: pd.DataFrame, n: int, *, span: tuple[int, int], rng: np.random.Generator) -> pd.DataFrame:
+def _draw_latents(
+    firms: pd.DataFrame, n: int, *, span: tuple[int, int], new_campaigns: bool, rng: np.random.Generator
+) -> pd.DataFrame:
     """Draw a row per lead, by creation: its firm's columns, `created` (s), `share` of the span, codes and flags."""
     copies = round(0.02 * n)
     people, liked = n - copies, firms["employees"].to_numpy() ** 0.25
@@ -196,11 +174,11 @@ def _draw_latents(firms: pd.DataFrame, n: int, *, span: tuple[int, int], rng: np
     rows["intent"] = np.sqrt(0.4) * rows["intent"] + np.sqrt(0.6) * rows["own"] - 1.5 * rows["spam"]
     rows["share"] = (rows["created"] - span[0]) / (span[1] - span[0])
     rows["channel"] = channel = words.draw(rng, words.CHANNELS, n)
-    rows["topic"] = words.choose_topics(rng, channel, share=rows["share"].to_numpy())
+    rows["topic"] = words.choose_topics(rng, channel, share=rows["share"].to_numpy(), new_campaigns=new_campaigns)
     return rows
 
 
-def _score(latent: pd.DataFrame, *, drift: float, rng: np.random.Generator) -> Floats:
+def _score(latent: pd.DataFrame, *, drift: float, season: float, signal: float, rng: np.random.Generator) -> Floats:
     """Add up η without b: z, levels, a head count of 50 to 500, campaign, season, drift; webinars suit software."""
     campaigns = rng.normal(0, 0.15, (len(words.CHANNELS), len(words.CAMPAIGN_TOPICS)))
     score = latent["intent"].to_numpy() + campaigns[latent["channel"], latent["topic"]]
@@ -208,27 +186,15 @@ def _score(latent: pd.DataFrame, *, drift: float, rng: np.random.Generator) -> F
         score += words.effects(levels)[latent[column]]
     score += words.PAIR[2] * ((latent["channel"] == words.PAIR[0]) & (latent["industry"] == words.PAIR[1]))
     score += np.exp(-0.5 * (np.log(latent["employees"] / 160) / 0.9) ** 2)
-    score += 0.12 * np.sin(4 * np.pi * latent["created"] / (365.25 * _DAY)) + drift * latent["share"]
-    return np.asarray(score, dtype=np.float64)
-
-
-def _decide(latent: pd.DataFrame, lead_ids: pd.Series, *, score: Floats, base_rate: float) -> LeadTruth:
-    """Fix every lead's probabilities and delays; b makes the mean of q F_c(60 days) the base rate."""
-    junk = (latent["spam"] | latent["duplicate"]).to_numpy()
-    large = np.clip(np.log10(latent["employees"].to_numpy() / 100), 0, 2)
-    win_centre = np.log(15.5) - 0.15 * latent["intent"].to_numpy() + 0.3 * large
-    within = (1 - _survival(np.full(1, 60.0), win_centre, sigma=_WIN_SIGMA)) * ~junk
-    b = bisect(lambda b: float(np.mean(expit(b + score) * within)) - base_rate, -100, 100)
-    chance, loss_share = np.where(junk, 0.0, expit(b + score)), np.where(junk, 0.98, 0.75)
-    loss_centre = np.log(np.select([latent["duplicate"], latent["spam"]], [2.0, 1.0], 20.0))
-    return LeadTruth(pd.Index(lead_ids), latent["created"].to_numpy(), chance, win_centre, loss_share, loss_centre)
+    level = season * np.sin(4 * np.pi * latent["created"] / (365.25 * _DAY)) + drift * latent["share"]
+    return np.asarray(signal * score + level, dtype=np.float64)
 
 
 def _close(latent: pd.DataFrame, truth: LeadTruth, *, end: int, rng: np.random.Generator) -> pd.DataFrame:
     """Add when each lead closes (`closed`, s; a century on if never), whether `won`, when its events `stop` (s)."""
     n = len(latent)
     won, lost = rng.random(n) < truth.chance, rng.random(n) < truth.loss_share
-    centre, sigma = np.where(won, truth.win_centre, truth.loss_centre), np.where(won, _WIN_SIGMA, _LOSS_SIGMA)
+    centre, sigma = np.where(won, truth.win_centre, truth.loss_centre), np.where(won, WIN_SIGMA, LOSS_SIGMA)
     days = np.where(won | lost, np.exp(centre + sigma * rng.standard_normal(n)), _NEVER_DAYS)
     closed = truth.created + np.ceil(days * _DAY).astype(np.int64)
     return latent.assign(closed=closed, won=won, stop=np.minimum(np.minimum(closed, end), truth.created + _LIFE * _DAY))

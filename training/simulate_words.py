@@ -147,11 +147,15 @@ def draw(rng: np.random.Generator, levels: Levels, n: int) -> Codes:
     return rng.choice(len(levels), n, p=shares / shares.sum())
 
 
-def choose_topics(rng: np.random.Generator, channel: Codes, *, share: Floats) -> Codes:
-    """Choose a campaign of each lead's channel among those that run at its `share` (0 to 1) of the span."""
+def choose_topics(rng: np.random.Generator, channel: Codes, *, share: Floats, new_campaigns: bool) -> Codes:
+    """Choose a campaign of each lead's channel among those that run at its `share` (0 to 1) of the span.
+
+    Without `new_campaigns` all of them run all the time.
+    """
     size = len(CHANNELS), len(CAMPAIGN_TOPICS)
     birth, life, liked = rng.uniform(-0.4, 0.8, size), 0.15 + rng.exponential(0.4, size), rng.exponential(1, size)
-    birth[:, 0], life[:, 0] = -1, 3
+    always = slice(0, 1 if new_campaigns else None)
+    birth[:, always], life[:, always] = -1, 3
     running = (birth[channel] <= share[:, None]) & (share[:, None] < (birth + life)[channel])
     edges = np.cumsum(running * liked[channel], axis=1)
     return np.asarray((rng.random((len(channel), 1)) * edges[:, -1:] >= edges).sum(axis=1), dtype=np.int64)

@@ -1,7 +1,8 @@
-"""Three periods: fit | calibrate | test, by time, with an embargo, and no account or person on two sides."""
+"""Two periods by time, fit | test, and rolling origins within the first; no account or person on two sides."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
 
     from project.settings import TrainingSettings
 
-__all__ = ["PERIODS", "Period", "Split", "split_examples"]
+__all__ = ["PERIODS", "Origin", "Period", "Split", "split_examples"]
 
-PeriodName = Literal["fit", "calibrate", "test"]
-PERIODS: tuple[PeriodName, ...] = ("fit", "calibrate", "test")
-_FEWEST_LEFT = 0.5
+PeriodName = Literal["fit", "forward", "test"]
+PERIODS: tuple[PeriodName, ...] = ("fit", "forward", "test")
+Rows = NDArray[np.intp]
+_FEWEST_CONVERTED = 100
 
 
 @dataclass(frozen=True)
@@ -49,36 +51,72 @@ class Period:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a model stands in time: what it may learn from, and what it predicts next.
+
+    Attributes
+    ----------
+    at
+        The moment; labels count as far as they were known then. Null without dates, and where the history is too short
+        for that: labels are taken as they turned out.
+    fit, ahead
+        Positions of the examples asked about before the moment, and of those of leads that came in after it.
+    """
+
+    at: datetime | None
+    fit: Rows
+    ahead: Rows
+
+
+@dataclass(frozen=True)
 class Split:
     """Where each example went.
 
     Attributes
     ----------
     side
-        One of the period names for each example, or "" if it was set aside.
+        "fit" or "test" for each example, or "" if it was set aside.
+    final
+        What the model is fitted on and judged by: everything before the test period, and the test period.
+    origins
+        Earlier moments, oldest first: what a model fitted then says of the leads that came next shows how far to trust
+        it. These forward predictions choose, calibrate and set bands.
+    mature
+        Examples of the fit side whose label was known for good when the test period began.
     set_aside
         Examples in no period, by reason.
     """
 
     kind: Literal["time", "row_order", "random"]
     side: NDArray[np.str_]
+    final: Origin
+    origins: tuple[Origin, ...]
+    mature: NDArray[np.bool_]
     periods: dict[PeriodName, Period]
     set_aside: dict[str, int]
     warnings: tuple[str, ...]
 
-    def rows(self, name: PeriodName) -> NDArray[np.intp]:
-        """Return the positions of a period's examples."""
+    def rows(self, name: PeriodName) -> Rows:
+        """Return the positions of a period's examples, in their order; those of "forward" are of "fit" too.
+
+        "forward" holds the mature examples that some origin predicts.
+        """
+        if name == "forward":
+            ahead = np.sort(np.concatenate([origin.ahead for origin in self.origins]))
+            return np.asarray(ahead[self.mature[ahead]], dtype=np.intp)
         return np.flatnonzero(self.side == name)
 
 
 def split_examples(examples: pd.DataFrame, *, horizon: timedelta, settings: TrainingSettings, dated: bool) -> Split:
-    """Split labelled snapshots into three periods.
+    """Split labelled snapshots into what is learnt from and what is judged by, and choose the origins within.
 
     With dates, a group (an account, and whoever shares a phone or an address with it) belongs to the period in which
     its first lead came in: a fact that the outcome cannot change. The test period holds the last `test_share` of the
-    leads. No label window of the calibration period reaches into the test period, and none of the fit period into the
-    calibration period (an embargo of one horizon); where the history is too short for both, only the first holds, and
-    a warning says so.
+    leads; the fit period all examples asked about before it began. What was not known of them then does not count: a
+    label window that reaches into the test period is cut there.
+
+    Origins stand at equally many leads in the last `forward_share` of the fit period. Where fewer had converted for
+    good by then, labels are taken as known when the test period begins, and a warning says so.
 
     Without dates the order of the rows stands for time, or chance does.
 
@@ -90,55 +128,91 @@ def split_examples(examples: pd.DataFrame, *, horizon: timedelta, settings: Trai
     Raises
     ------
     NotEnoughDataError
-        A period would be empty or the test period would hold one outcome only.
+        A period would be empty or hold one outcome only.
     """
     if dated:
-        side, set_aside, warnings = _split_by_time(examples, horizon=horizon, settings=settings)
-        kind: Literal["time", "row_order", "random"] = "time"
+        split = _split_by_time(examples, horizon=horizon, settings=settings)
     else:
-        side, set_aside, warnings, kind = *_split_by_order(examples, settings=settings), settings.split
-    periods = {name: _describe(examples.loc[side == name], name) for name in PERIODS}
-    _check_periods(periods)
-    return Split(kind, side, periods, set_aside, tuple(warnings))
+        split = _split_by_order(examples, settings=settings)
+    _check_periods(split.periods)
+    return split
 
 
-def _split_by_time(
-    examples: pd.DataFrame, *, horizon: timedelta, settings: TrainingSettings
-) -> tuple[NDArray[np.str_], dict[str, int], list[str]]:
+def _split_by_time(examples: pd.DataFrame, *, horizon: timedelta, settings: TrainingSettings) -> Split:
     arrived = examples.groupby("group_id")["created_at"].transform("min")
-    label_end = examples["as_of"] + horizon
+    as_of = examples["as_of"]
+    label_end = as_of + horizon
     test_start = _moment_before(examples, share=settings.test_share)
-    before = examples.loc[label_end <= test_start]
-    if before.empty:
+    in_test = (arrived >= test_start).to_numpy()
+    in_fit = ((arrived < test_start) & (as_of < test_start)).to_numpy()
+    mature = in_fit & (label_end <= test_start).to_numpy()
+    if not mature.any():
         raise NotEnoughDataError(
             f"The history is too short: before the test period there is no lead whose {format_duration(horizon)} are "
             "over. Shorten outcome.horizon, lower training.test_share, or bring more history."
         )
-    calibrate_start = _moment_before(before, share=settings.calibrate_share)
-    in_test = arrived >= test_start
-    in_calibrate = (arrived >= calibrate_start) & (arrived < test_start)
-    in_fit = arrived < calibrate_start
-    strict = in_fit & (label_end <= calibrate_start)
-    relaxed = in_fit & (label_end <= test_start) & (examples["as_of"] < test_start)
-    warnings = []
-    fit = strict
-    if strict.sum() < _FEWEST_LEFT * relaxed.sum():
-        fit = relaxed
-        warnings.append(
-            f"The history is short: the embargo of {format_duration(horizon)} stands between calibrate and test, but "
-            "not between fit and calibrate. Their leads differ all the same."
-        )
-    side = np.select([in_test, in_calibrate & (label_end <= test_start), fit], ["test", "calibrate", "fit"], default="")
-    late = (examples["created_at"] >= test_start) & ~in_test
+    converted = examples["converted"].to_numpy(dtype=np.bool_)
+    leads = examples["lead_id"].to_numpy(dtype=object)
+    tells_delays = len(set(leads[mature & converted])) >= _FEWEST_CONVERTED
+    side = np.select([in_test, in_fit if tells_delays else mature], ["test", "fit"], default="")
+    late = (examples["created_at"] >= test_start).to_numpy() & ~in_test
     set_aside = {
         "an earlier lead of the account or person is in another period": int(((side == "") & late).sum()),
-        "label window reaches into the next period (embargo)": int(((side == "") & ~late).sum()),
+        "label window reaches into the test period (embargo)": int(((side == "") & ~late).sum()),
     }
+    warnings = []
     if late.sum() > 0.5 * ((side == "test").sum() + late.sum()):
         warnings.append(
             "More than half of the late leads belong to accounts seen before: the test shows new accounts only."
         )
-    return side, set_aside, warnings
+
+    def stand_at(moment: pd.Timestamp, end: pd.Timestamp) -> Origin:
+        ahead = np.flatnonzero(in_fit & ((arrived >= moment) & (arrived < end)).to_numpy())
+        before = ((arrived < moment) & (as_of < moment)).to_numpy()
+        told = before & (label_end <= moment).to_numpy()
+        if len(set(leads[told & converted])) >= _FEWEST_CONVERTED:
+            return Origin(moment.to_pydatetime(), np.flatnonzero(before), ahead)
+        return Origin(None, np.flatnonzero(before & mature), ahead)
+
+    moments = [*_origin_moments(examples.loc[mature], settings), test_start]
+    origins = [stand_at(moment, end) for moment, end in itertools.pairwise(moments) if moment < end]
+    origins = [origin for origin in origins if _has_both(converted, origin.fit) and mature[origin.ahead].any()]
+    if any(origin.at is None for origin in origins):
+        warnings.append(
+            "The history is short: where earlier models learn from leads that came in before, they know what became of "
+            "them later. Their leads differ all the same, and the test period knows nothing of it."
+        )
+    final = Origin(test_start.to_pydatetime(), np.flatnonzero(side == "fit"), np.flatnonzero(in_test))
+    return _make_split("time", examples, side, final, origins, mature, set_aside, warnings)
+
+
+def _origin_moments(mature: pd.DataFrame, settings: TrainingSettings) -> list[pd.Timestamp]:
+    shares = [settings.forward_share * (1 - number / settings.origins) for number in range(settings.origins)]
+    return [_moment_before(mature, share=share) for share in shares]
+
+
+def _has_both(converted: NDArray[np.bool_], rows: Rows) -> bool:
+    return bool(2 <= converted[rows].sum() <= len(rows) - 2)
+
+
+def _make_split(
+    kind: Literal["time", "row_order", "random"],
+    examples: pd.DataFrame,
+    side: NDArray[np.str_],
+    final: Origin,
+    origins: list[Origin],
+    mature: NDArray[np.bool_],
+    set_aside: dict[str, int],
+    warnings: list[str],
+) -> Split:
+    if not origins:
+        raise NotEnoughDataError(
+            "The history is too short or has too few conversions to try a model on later leads before the test "
+            "period. Bring more history or shorten outcome.horizon."
+        )
+    split = Split(kind, side, final, tuple(origins), mature, {}, set_aside, tuple(warnings))
+    periods = {name: _describe(examples.iloc[split.rows(name)], name) for name in PERIODS}
+    return Split(kind, side, final, tuple(origins), mature, periods, set_aside, tuple(warnings))
 
 
 def _moment_before(examples: pd.DataFrame, *, share: float) -> pd.Timestamp:
@@ -148,19 +222,27 @@ def _moment_before(examples: pd.DataFrame, *, share: float) -> pd.Timestamp:
     return moment
 
 
-def _split_by_order(
-    examples: pd.DataFrame, *, settings: TrainingSettings
-) -> tuple[NDArray[np.str_], dict[str, int], list[str]]:
+def _split_by_order(examples: pd.DataFrame, *, settings: TrainingSettings) -> Split:
     first = examples.groupby("group_id")["position"].transform("min")
     groups = np.sort(first.unique())
     order = np.random.default_rng(settings.seed).permutation(len(groups)) if settings.split == "random" else groups
     place = dict(zip(groups.tolist(), np.argsort(np.argsort(order)).tolist(), strict=True))
     rank = first.map(place).to_numpy() / len(groups)
     test_from = 1 - settings.test_share
-    calibrate_from = test_from * (1 - settings.calibrate_share)
-    side = np.select([rank >= test_from, rank >= calibrate_from], ["test", "calibrate"], default="fit")
+    fit = rank < test_from
+    edges = test_from * (1 - settings.forward_share * np.linspace(1, 0, settings.origins + 1))
+    converted = examples["converted"].to_numpy(dtype=np.bool_)
+    origins = [
+        Origin(None, np.flatnonzero(fit & (rank < low)), np.flatnonzero(fit & (rank >= low) & (rank < high)))
+        for low, high in itertools.pairwise(edges)
+    ]
+    origins = [origin for origin in origins if _has_both(converted, origin.fit) and len(origin.ahead)]
     how = "the order of the rows stands for time" if settings.split == "row_order" else "the split is random"
-    return side, {}, [f"No dates: {how}, so nothing here proves that the model works forward in time."]
+    return _make_split(
+        settings.split, examples, np.where(fit, "fit", "test"),
+        Origin(None, np.flatnonzero(fit), np.flatnonzero(~fit)), origins, fit, {},
+        [f"No dates: {how}, so nothing here proves that the model works forward in time."],
+    )  # fmt: skip
 
 
 def _describe(examples: pd.DataFrame, name: PeriodName) -> Period:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import io
+import textwrap
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import XAxis, YAxis
     from matplotlib.figure import Figure
 
-__all__ = ["DARK", "GREY", "as_svg"]
+__all__ = ["BLUE", "DARK", "GREY", "ORANGE", "as_svg", "name_rows", "wrap", "write_percent"]
 
 Inputs = ParamSpec("Inputs")
-GREY, DARK = "#666666", "#222222"
+GREY, DARK, BLUE, ORANGE = "#666666", "#222222", "#0072b2", "#b84e00"
+_MOST_TICKS = 6
 
 
 def as_svg(draw: Callable[Concatenate[Figure, Inputs], None]) -> Callable[Inputs, str]:
@@ -50,3 +54,25 @@ def _settled() -> Iterator[None]:
         # In a notebook tqdm, which shap imports, asks for widgets that nothing here needs.
         warnings.filterwarnings("ignore", message="IProgress not found")
         yield
+
+
+def wrap(text: str, *, width: int) -> str:
+    """Break words for people into at most two lines."""
+    return "\n".join(textwrap.wrap(text, width=width, max_lines=2, placeholder=" …"))
+
+
+def name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Name the rows of a figure, the first one at height 0, and take the axis away."""
+    axes.set_yticks(range(len(names)), names, fontsize=10)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.locator_params(axis="x", nbins=5)
+
+
+def write_percent(*every: XAxis | YAxis) -> None:
+    """Write the numbers of axes in percent."""
+    from matplotlib.ticker import MaxNLocator
+
+    for axis in every:
+        axis.set_major_locator(MaxNLocator(_MOST_TICKS))
+        axis.set_major_formatter(lambda share, _: f"{100 * share:.4g}%")

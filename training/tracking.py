@@ -7,8 +7,9 @@ under `state/`, and a tracking server that does not answer costs seconds, not th
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 
     from project.folder import Project
     from training.pipeline import Trained
+    from training.verdict import Comparison
 
-__all__ = ["log_training", "mirror_aliases", "store_address"]
+__all__ = ["log_comparison", "log_training", "mirror_aliases", "store_address"]
 
 _REQUIREMENTS = ("lightgbm", "mlflow", "numpy", "pandas", "scikit-learn", "scipy")
 _QUIET = {
@@ -168,6 +170,48 @@ def _example(trained: Trained) -> Any:
     frame = build_canary_frame(canary, trained.examples.catalogue).tail(3).reset_index(drop=True)
     texts = {column.name: "object" for column in trained.model.columns if column.kind == "category"}
     return frame.astype(texts)
+
+
+def log_comparison(project: Project, comparison: Comparison, *, files: Sequence[Path]) -> None:
+    """Log a comparison to the run of its challenger: numbers as metrics `promotion.…`, the files as they are.
+
+    Raises
+    ------
+    LookupError
+        The store holds no version of the challenger.
+    """
+    name = registered_name(project)
+    with _store(project) as client:
+        versions = client.search_model_versions(f"name='{name}'")
+        runs = [version.run_id for version in versions if version.tags.get("model_id") == comparison.challenger]
+        if not runs:
+            raise LookupError(f"it holds no version of {comparison.challenger}; train again to register it")
+        for metric, value in _comparison_metrics(comparison).items():
+            client.log_metric(runs[0], metric, value)
+        client.set_tag(runs[0], "promotion.verdict", comparison.sentence[:5_000])
+        for file in files:
+            client.log_artifact(runs[0], str(file), artifact_path="comparison")
+
+
+def _comparison_metrics(comparison: Comparison) -> dict[str, float]:
+    numbers: dict[str, float | None] = {"promoted": float(comparison.promoted)}
+    for line in comparison.lines:
+        numbers[f"{line.key}.champion"] = line.champion
+        numbers[f"{line.key}.challenger"] = line.challenger
+        if line.difference is not None:
+            numbers[f"{line.key}.difference"] = line.difference.value
+            numbers[f"{line.key}.difference_low"] = line.difference.low
+            numbers[f"{line.key}.difference_high"] = line.difference.high
+        if line.outcome != "shown":
+            numbers[f"{line.key}.passed"] = float(line.outcome == "passed")
+    if comparison.power is not None:
+        numbers["smallest_gain"] = comparison.power.smallest
+        numbers["leads_needed"] = comparison.power.leads_needed
+    leads = comparison.ground["leads"]
+    assert isinstance(leads, int)
+    numbers["leads"] = leads
+    known = {name: float(value) for name, value in numbers.items() if value is not None}
+    return {f"promotion.{name}": value for name, value in known.items() if math.isfinite(value)}
 
 
 def mirror_aliases(project: Project) -> None:

@@ -1,0 +1,105 @@
+"""Fit LightGBM: small trees, strong column sampling and ridge, bagged over accounts and seeds."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.estimators import Blend, BoostedTrees
+from training.fit import FitData
+
+__all__ = ["boosting_parameters", "find_rounds", "fit_bag", "fit_trees"]
+
+_ROUNDS, _PATIENCE = 2_000, 100
+_MORE_ROUNDS = 1.1
+_BAG_SHARE = 0.8
+_MANY_INPUTS = 60
+
+
+def boosting_parameters(rows: int, *, inputs: int, weight: float = 1.0, seed: int) -> dict[str, object]:
+    """Return LightGBM's parameters; rows of one lead count together, so a leaf needs the more of them.
+
+    The objective is the log loss of labels that may lie between 0 and 1.
+    """
+    return {
+        "objective": "cross_entropy",
+        "learning_rate": 0.03,
+        "num_leaves": 15,
+        "max_depth": 6,
+        "min_data_in_leaf": max(20, min(100, round(rows * weight) // 300)) * max(1, round(1.0 / weight)),
+        "feature_fraction": 0.25 if inputs > _MANY_INPUTS else 0.5,
+        "bagging_fraction": 0.75,
+        "bagging_freq": 1,
+        "lambda_l2": 5.0,
+        "cat_smooth": 20.0,
+        "cat_l2": 20.0,
+        "max_cat_threshold": 16,
+        "min_data_per_group": 50,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": 1,
+        "seed": seed,
+        "verbosity": -1,
+    }
+
+
+def find_rounds(data: FitData, *, seed: int) -> int:
+    """Return how many trees are best for the last leads of the data when fitted on the others, at least 1."""
+    import lightgbm
+
+    late = data.late()
+    early, check = data.part(~late), data.part(late)
+    if not 0 < early.target.sum() < len(early.target) or not len(check.target):
+        return _PATIENCE
+    watched = lightgbm.train(
+        _parameters(early, seed=seed),
+        _dataset(early),
+        num_boost_round=_ROUNDS,
+        valid_sets=[_dataset(check)],
+        callbacks=[lightgbm.early_stopping(_PATIENCE, verbose=False)],
+    )
+    return max(1, round(int(watched.best_iteration) * _MORE_ROUNDS))
+
+
+def fit_trees(data: FitData, *, rounds: int, seed: int) -> BoostedTrees:
+    """Fit one LightGBM on all rows."""
+    import lightgbm
+
+    trees = lightgbm.train(_parameters(data, seed=seed), _dataset(data), num_boost_round=rounds)
+    return BoostedTrees(trees.model_to_string(), data.inputs)
+
+
+def fit_bag(data: FitData, groups: NDArray[np.int64], *, rounds: int, members: int, seed: int) -> Blend:
+    """Fit several, each with its own seed on four fifths of the accounts, and average their log-odds.
+
+    Members are fitted beside each other, one thread each: more threads would not make other trees, only slower ones.
+    """
+    from joblib import Parallel, delayed
+
+    def fit(number: int) -> BoostedTrees:
+        kinds = np.unique(groups)
+        chance = np.random.default_rng([seed, number])
+        kept = chance.choice(kinds, max(1, round(_BAG_SHARE * len(kinds))), replace=False)
+        return fit_trees(data.part(np.isin(groups, kept)), rounds=rounds, seed=seed + number)
+
+    parts = Parallel(n_jobs=-1, prefer="threads")(delayed(fit)(number) for number in range(members))
+    return Blend(tuple(parts), (1.0 / members,) * members)
+
+
+def _parameters(data: FitData, *, seed: int) -> dict[str, object]:
+    return boosting_parameters(len(data.target), inputs=len(data.used), weight=data.weight, seed=seed)
+
+
+def _dataset(data: FitData) -> object:
+    import lightgbm
+
+    places = list(data.used)
+    kinds = [place < len(data.columns) and data.columns[place].kind == "category" for place in places]
+    return lightgbm.Dataset(
+        np.ascontiguousarray(data.matrix[:, places]),
+        label=data.target,
+        weight=np.full(len(data.target), data.weight),
+        feature_name=[f"f{place}" for place in places],
+        categorical_feature=[number for number, category in enumerate(kinds) if category],
+        free_raw_data=False,
+    )
