@@ -61,46 +61,60 @@ def read_estimator(folder: Path, manifest: Mapping[str, Any], *, verified: Path 
         The trees do not parse, or the kind of estimator is unknown.
     """
     entry: Entry = manifest["estimator"]
+    entries: list[Entry] = entry["parts"] if entry["kind"] == "blend" else [entry]
+    trees = [folder / _trees_file(part) for part in entries if part["kind"] == "lightgbm"]
+    _parse_in_child({path: manifest["files"][path.name] for path in trees}, verified=verified)
+    parts = [_read_part(folder, part) for part in entries]
     if entry["kind"] == "blend":
-        parts = tuple(_read_part(folder, part, manifest["files"], verified) for part in entry["parts"])
-        return Blend(parts, tuple(float(part["weight"]) for part in entry["parts"]))
-    return _read_part(folder, entry, manifest["files"], verified)
+        return Blend(tuple(parts), tuple(float(part["weight"]) for part in entries))
+    return parts[0]
 
 
-def _read_part(
-    folder: Path, entry: Entry, hashes: Mapping[str, str], verified: Path | None
-) -> BaseRate | BoostedTrees | Logistic:
+def _trees_file(entry: Entry) -> str:
+    return str(entry.get("file", "estimator.txt"))
+
+
+def _read_part(folder: Path, entry: Entry) -> BaseRate | BoostedTrees | Logistic:
     match entry["kind"]:
         case "base_rate":
             return BaseRate(float(entry["log_odds"]))
         case "logistic":
             return Logistic.from_json(json.loads((folder / entry.get("file", "estimator.json")).read_bytes()))
         case "lightgbm":
-            path = folder / entry.get("file", "estimator.txt")
-            _parse_in_child(path, hashes[path.name], verified=verified)
-            return BoostedTrees(path.read_text(encoding="utf-8"), tuple(map(int, entry.get("inputs", ()))))
+            text = (folder / _trees_file(entry)).read_text(encoding="utf-8")
+            return BoostedTrees(text, tuple(map(int, entry.get("inputs", ()))))
         case other:
             raise ArtefactError(f"{folder}: unknown estimator {other!r}. Use the version that wrote it.")
 
 
-def _parse_in_child(path: Path, digest: str, *, verified: Path | None) -> None:
-    mark = verified / digest if verified is not None else None
-    if mark is not None and mark.is_file():
+def _parse_in_child(hashes: Mapping[Path, str], *, verified: Path | None) -> None:
+    """Let a child process parse files of trees that bear no mark yet, all at once; then mark them."""
+    marks = {path: verified / digest for path, digest in hashes.items()} if verified is not None else {}
+    paths = [path for path in hashes if path not in marks or not marks[path].is_file()]
+    if not paths:
         return
     # a prediction too: trees that point nowhere parse, and crash when they are walked
     code = (
-        "import sys, lightgbm, numpy; booster = lightgbm.Booster(model_file=sys.argv[1]); "
-        "booster.predict(numpy.full((1, booster.num_feature()), numpy.nan), num_threads=1)"
+        "import sys, lightgbm, numpy\n"
+        "for path in sys.argv[1:]:\n"
+        "    print(path, flush=True)\n"
+        "    booster = lightgbm.Booster(model_file=path)\n"
+        "    booster.predict(numpy.full((1, booster.num_feature()), numpy.nan), num_threads=1)\n"
     )
     try:
         child = subprocess.run(
-            [sys.executable, "-c", code, str(path)], capture_output=True, timeout=_PARSE_SECONDS, check=False
+            [sys.executable, "-c", code, *map(str, paths)], capture_output=True, timeout=_PARSE_SECONDS, check=False
         )
-        failed = child.returncode != 0
-    except subprocess.TimeoutExpired:
-        failed = True
+        failed, said = child.returncode != 0, child.stdout
+    except subprocess.TimeoutExpired as error:
+        failed, said = True, error.stdout or b""
     if failed:
-        raise ArtefactError(f"{path}: LightGBM cannot parse these trees. Roll back (leads rollback) or train again.")
-    if mark is not None:
-        with write_atomically(mark) as temporary:
-            temporary.write_text("parsed\n", encoding="utf-8")
+        # the last one that it began; LightGBM may say something between, in any encoding
+        last = [path for path in paths if str(path).encode() in said.splitlines()] or paths
+        raise ArtefactError(
+            f"{last[-1]}: LightGBM cannot parse these trees. Roll back (leads rollback) or train again."
+        )
+    for path in paths:
+        if path in marks:
+            with write_atomically(marks[path]) as temporary:
+                temporary.write_text("parsed\n", encoding="utf-8")

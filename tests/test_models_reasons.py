@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from models.columns import ModelColumn
-from models.estimators import LinearTerm, Logistic
 from models.lead_model import LeadModel
+from models.linear import LinearTerm, Logistic
 from models.reasons import Language, find_reasons, reason_columns, say_value
 from small_models import COLUMNS, POLICY, small_model
 

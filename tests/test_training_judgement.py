@@ -173,10 +173,10 @@ def test_thrice_as_slow_fails_only_if_somebody_notices() -> None:
     def outcomes(one: list[float], thousand: list[float]) -> list[str]:
         return [line.outcome for line in compare_cost(one, thousand)]
 
-    assert outcomes([0.001, 0.05], [0.01, 0.9]) == ["shown", "shown"]
-    assert outcomes([0.04, 0.13], [0.4, 1.3]) == ["failed", "failed"]
-    assert outcomes([0.05, 0.14], [0.5, 1.4]) == ["shown", "shown"]
-    assert outcomes([0.5], [5.0]) == ["shown", "shown"]
+    assert outcomes([0.001, 0.2], [0.01, 4.9]) == ["shown", "shown"]
+    assert outcomes([0.1, 0.31], [2.0, 6.1]) == ["failed", "failed"]
+    assert outcomes([0.1, 0.29], [2.0, 5.9]) == ["shown", "shown"]
+    assert outcomes([0.5], [9.0]) == ["shown", "shown"]
 
 
 def test_blocks_are_drawn_whole_and_the_mean_of_equal_blocks_has_the_error_of_the_textbook() -> None:

@@ -130,7 +130,7 @@ def test_labels_keep_the_order_and_the_columns_of_the_snapshots(tmp_path: Path) 
     )
     snapshots = build_training_snapshots(tables, [timedelta(0), days(1)])
     labelled = label_snapshots(snapshots, tables, HORIZON).snapshots
-    assert labelled.drop(columns="converted").equals(snapshots)
+    assert labelled.drop(columns=["converted", "delay"]).equals(snapshots)
     assert labelled["converted"].tolist() == [False, False, True]
     assert "converted" not in snapshots
 

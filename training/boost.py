@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from models.estimators import Blend, BoostedTrees
+from training.beside import run_beside
 from training.fit import FitData
+
+if TYPE_CHECKING:
+    import lightgbm
 
 __all__ = ["boosting_parameters", "find_rounds", "fit_bag", "fit_trees"]
 
@@ -74,15 +81,21 @@ def fit_bag(data: FitData, groups: NDArray[np.int64], *, rounds: int, members: i
 
     Members are fitted beside each other, one thread each: more threads would not make other trees, only slower ones.
     """
-    from joblib import Parallel, delayed
+    import lightgbm
+
+    kinds = np.unique(groups)
+    # bins know no labels, so that members may share them
+    whole = _dataset(data).construct()
 
     def fit(number: int) -> BoostedTrees:
-        kinds = np.unique(groups)
         chance = np.random.default_rng([seed, number])
         kept = chance.choice(kinds, max(1, round(_BAG_SHARE * len(kinds))), replace=False)
-        return fit_trees(data.part(np.isin(groups, kept)), rounds=rounds, seed=seed + number)
+        rows = np.flatnonzero(np.isin(groups, kept))
+        parameters = boosting_parameters(len(rows), inputs=len(data.used), weight=data.weight, seed=seed + number)
+        trees = lightgbm.train(parameters, whole.subset(rows.tolist()), num_boost_round=rounds)
+        return BoostedTrees(trees.model_to_string(), data.inputs)
 
-    parts = Parallel(n_jobs=-1, prefer="threads")(delayed(fit)(number) for number in range(members))
+    parts = run_beside([partial(fit, number) for number in range(members)])
     return Blend(tuple(parts), (1.0 / members,) * members)
 
 
@@ -90,7 +103,7 @@ def _parameters(data: FitData, *, seed: int) -> dict[str, object]:
     return boosting_parameters(len(data.target), inputs=len(data.used), weight=data.weight, seed=seed)
 
 
-def _dataset(data: FitData) -> object:
+def _dataset(data: FitData) -> lightgbm.Dataset:
     import lightgbm
 
     places = list(data.used)
@@ -101,5 +114,4 @@ def _dataset(data: FitData) -> object:
         weight=np.full(len(data.target), data.weight),
         feature_name=[f"f{place}" for place in places],
         categorical_feature=[number for number, category in enumerate(kinds) if category],
-        free_raw_data=False,
     )

@@ -42,8 +42,11 @@ class CalibrationChoice:
     gain
         Log loss saved against doing nothing, in nats a lead, where each tenth of the leads is judged by a calibrator
         fitted on the others; for `nothing` that of the best of the others.
+    error
+        Standard error of the gain, leads counted as wholes.
     cost
-        What those numbers may lose by chance: numbers / (2 · leads), in nats a lead. The gain has to exceed it.
+        What those numbers may lose by chance: numbers / (2 · leads), in nats a lead. The gain has to exceed it by one
+        standard error.
     positives, leads
         Effective numbers of converted and of all leads, (Σw)² / Σw² with each lead's mean weight w.
     """
@@ -52,6 +55,7 @@ class CalibrationChoice:
     kind: str
     numbers: float
     gain: float
+    error: float
     cost: float
     positives: int
     leads: int
@@ -93,8 +97,9 @@ def choose_calibrator(
     too; from 1,500 on a parabola and splines of several stiffnesses. Normal priors hold each toward doing nothing, with
     standard deviations of 3 for the shift and 0.5 for the slope. Below 200 narrower priors are tried beside these (0.5
     and 0.15; below 50, 0.25): they lose least where little is wrong, the wide ones where much is. The one with the
-    largest gain less its cost is taken, if that is above nothing: k numbers lose about k / (2n) nats to chance, so a
-    calibrator that is hardly needed makes things worse.
+    largest gain less its cost is taken, if that is more than one standard error of the gain: k numbers lose about
+    k / (2n) nats to chance, and the next months differ from these, so a calibrator that is hardly needed makes things
+    worse.
 
     Parameters
     ----------
@@ -123,13 +128,14 @@ def choose_calibrator(
     with threadpool_limits(limits=1, user_api="blas"):  # sums in another order would make another calibrator
         tried = [_try(curve, period) for curve in _curves(period)]
     best = max(tried, key=lambda choice: choice.gain - choice.cost, default=None)
-    if best is not None and best.gain > best.cost:
+    if best is not None and best.gain > best.cost + best.error:
         return best
     return CalibrationChoice(
         calibrator=AffineCalibrator(0.0, 1.0),
         kind="nothing",
         numbers=0.0,
         gain=best.gain if best is not None else 0.0,
+        error=best.error if best is not None else 0.0,
         cost=best.cost if best is not None else 0.0,
         positives=_whole(period.positives),
         leads=_whole(period.leads),
@@ -191,30 +197,33 @@ def _try(curve: Curve, period: _Period) -> CalibrationChoice:
     everyone = np.ones(len(period.log_odds), dtype=np.bool_)
     numbers = _fit(curve, period, everyone, start=np.zeros(curve.basis.shape[1]))
     fold = period.lead % _FOLDS
-    saved = 0.0
+    saved = np.zeros(len(fold))
     for number in range(_FOLDS):
         inside = fold == number
         if inside.any():
             others = _fit(curve, period, ~inside, start=numbers)
-            saved += _saved(curve, period, inside, others)
+            saved[inside] = _saved(curve, period, inside, others)
     effective = _effective_numbers(curve, period, numbers)
+    total = float(period.weight.sum())
+    by_lead = np.bincount(period.lead, weights=saved - period.weight * float(saved.sum()) / total)
     return CalibrationChoice(
         calibrator=curve.build(numbers),
         kind=curve.name.partition(" ")[0],
         numbers=effective,
-        gain=saved / float(period.weight.sum()),
+        gain=float(saved.sum()) / total,
+        error=float(np.sqrt(by_lead @ by_lead)) / total,
         cost=effective / (2 * period.leads),
         positives=_whole(period.positives),
         leads=_whole(period.leads),
     )
 
 
-def _saved(curve: Curve, period: _Period, rows: NDArray[np.bool_], numbers: Vector) -> float:
-    """Return the weighted log loss that a calibrator saves on some rows against doing nothing."""
+def _saved(curve: Curve, period: _Period, rows: NDArray[np.bool_], numbers: Vector) -> Vector:
+    """Return the weighted log loss that a calibrator saves on each of some rows against doing nothing."""
     before = period.log_odds[rows]
     after = curve.build(numbers).calibrated(before)
     saved = _loss(before, period.converted[rows]) - _loss(after, period.converted[rows])
-    return float(period.weight[rows] @ saved)
+    return np.asarray(period.weight[rows] * saved)
 
 
 def _loss(log_odds: Vector, converted: Vector) -> Vector:

@@ -15,9 +15,9 @@ from models.columns import ModelColumn, encode_frame
 from models.estimators import Blend, Estimator
 from training.calibrate import CalibrationChoice, choose_calibrator
 from training.encode import Learnt, learn_at, look_back
-from training.fit import fit_logistic
-from training.ladder import Forward, Rung, Step, climb, fit_rung, make_data, supported_rungs, try_rungs
+from training.ladder import TRY_ROWS, Forward, Rung, Step, climb, fit_rung, supported_rungs, try_rungs
 from training.level import LevelShift, shift_level
+from training.young import YoungTrial, label_young, level_miss, they_help
 
 if TYPE_CHECKING:
     from training.examples import Examples
@@ -100,8 +100,8 @@ def _hold(examples: Examples, *, horizon: timedelta, seed: int, progress: Callab
     rungs, note = supported_rungs(len(np.unique(leads[fit[converted[fit]]])))
     if not len(examples.catalogue.features):
         rungs, note = rungs[:1], "No feature varies: nothing but the base rate can be told."
-    young = _young_leads_help(examples, horizon=horizon)
-    learnt = [learn_at(examples, origin, horizon=horizon, young=young) for origin in split.origins]
+    learnt, trials = _look_back(examples, horizon=horizon)
+    young = they_help(trials)
     progress(f"Trying {len(rungs)} kinds of models at {len(learnt)} earlier moments, each on the leads that came next")
     forward = try_rungs(examples, learnt, rungs, seed=seed)
     mature = split.mature[forward["base_rate"].rows]
@@ -110,31 +110,31 @@ def _hold(examples: Examples, *, horizon: timedelta, seed: int, progress: Callab
     steps = climb(forward, losses, groups=examples.groups[rows])
     held = [step.rung for step in steps if step.held][-1]
     progress("Fitting all of them on everything before the test period, and calibrating them on what they had said")
-    final = learn_at(examples, split.final, horizon=horizon, young=young)
+    del learnt  # their matrices are large, and so is the one to come
+    final, _ = label_young(learn_at(examples, split.final, horizon=horizon, young=young), examples)
     estimators = _fit_all(final, examples, forward, seed=seed)
     contenders = tuple(
-        _calibrate(rung, estimators[rung], forward[rung], examples, final, mature, horizon=horizon) for rung in forward
+        _calibrate(
+            rung, estimators[rung], forward[rung], examples, final, mature, horizon=horizon, miss=level_miss(trials)
+        )
+        for rung in forward
     )
     chosen = next(contender for contender in contenders if contender.name == held)
     notes = [text for text in (note,) if text is not None]
     return Contest(final.columns, contenders, chosen, rows, tuple(steps), young, tuple(notes))
 
 
-def _young_leads_help(examples: Examples, *, horizon: timedelta) -> bool:
-    """Try at the last origin whether a plain model that learns from young leads too says more of the next ones."""
-    dated = [origin for origin in examples.split.origins if origin.at is not None]
-    if not dated:
-        return False
-    losses = []
-    for young in (False, True):
-        learnt = learn_at(examples, dated[-1], horizon=horizon, young=young)
-        data = make_data(learnt, examples, telling="codes")
-        if not 0 < data.target.sum() < len(data.target):
-            return False
-        ahead = dated[-1].ahead[examples.split.mature[dated[-1].ahead]]
-        margin = fit_logistic(data, strength=0.1).log_odds(encode_frame(examples.frame.iloc[ahead], learnt.columns))
-        losses.append(np.mean(np.logaddexp(0.0, np.where(examples.converted[ahead], -margin, margin))))
-    return bool(losses[1] < losses[0])
+def _look_back(examples: Examples, *, horizon: timedelta) -> tuple[list[Learnt], list[YoungTrial | None]]:
+    """Return every origin's view, and what its young leads were good for; without them where they did not help."""
+    origins = examples.split.origins
+    every = [
+        label_young(learn_at(examples, origin, horizon=horizon, young=True, most=TRY_ROWS), examples)
+        for origin in origins
+    ]
+    learnt, trials = [one for one, _ in every], [trial for _, trial in every]
+    if not they_help(trials):
+        learnt = [learn_at(examples, origin, horizon=horizon, young=False, most=TRY_ROWS) for origin in origins]
+    return learnt, trials
 
 
 def _fit_all(final: Learnt, examples: Examples, forward: dict[Rung, Forward], *, seed: int) -> dict[Rung, Estimator]:
@@ -161,6 +161,7 @@ def _calibrate(
     mature: NDArray[np.bool_],
     *,
     horizon: timedelta,
+    miss: float,
 ) -> Contender:
     rows, log_odds = said.rows[mature], said.log_odds[mature]
     snapshots = examples.snapshots.iloc[rows]
@@ -174,7 +175,7 @@ def _calibrate(
     )
     level = None
     if final.delays is not None and examples.split.final.at is not None:
-        level = _follow(calibration, estimator, said, examples, final, horizon=horizon)
+        level = _follow(calibration, estimator, examples, final, horizon=horizon, miss=miss)
     return Contender(rung, estimator, calibration, level, log_odds)
 
 
@@ -195,36 +196,24 @@ def _keep_level(choice: CalibrationChoice, log_odds: Vector) -> CalibrationChoic
 def _follow(
     calibration: CalibrationChoice,
     estimator: Estimator,
-    said: Forward,
     examples: Examples,
     final: Learnt,
     *,
     horizon: timedelta,
+    miss: float,
 ) -> LevelShift | None:
-    """Correct the level by what had been seen, when the test period began, of the leads of the last horizon.
-
-    They are leads that the model has not learnt from, too young to know. Where it has learnt from them, what the last
-    origin said of them stands in.
-    """
+    """Correct the level by what had been seen, when the test period began, of the leads of the last horizon."""
     split = examples.split
-    leads = examples.snapshots["lead_id"].to_numpy(dtype=object).astype(str)
-    fitted = set(leads[final.rows])
-    rows = np.array([row for row in split.final.fit if leads[row] not in fitted], dtype=np.intp)
-    if len(rows):
-        log_odds = estimator.log_odds(encode_frame(examples.frame.iloc[rows], final.columns))
-    else:
-        recent = examples.snapshots["as_of"].to_numpy()[said.rows] >= np.datetime64(
-            split.final.at, "us"
-        ) - np.timedelta64(horizon)
-        rows, log_odds = said.rows[recent], said.log_odds[recent]
-    known = look_back(examples.snapshots.iloc[rows], split.final, horizon=horizon, delays=final.delays)
-    told = known.seen > 0.0
+    known = look_back(examples.snapshots.iloc[split.final.fit], split.final, horizon=horizon, delays=final.delays)
+    told = (known.seen > 0.0) & (known.seen < 1.0)
     if not told.any():
         return None
+    rows = split.final.fit[told]
     return shift_level(
         calibration.calibrator,
-        log_odds[told],
+        estimator.log_odds(encode_frame(examples.frame.iloc[rows], final.columns)),
         observed=known.converted[told],
         seen_share=known.seen[told],
-        leads=leads[rows[told]],
+        leads=examples.snapshots["lead_id"].to_numpy(dtype=object)[rows].astype(str),
+        miss=miss,
     )

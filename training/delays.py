@@ -72,6 +72,10 @@ class Known:
     converted: Flags
     seen: Vector
 
+    def part(self, rows: NDArray[np.intp]) -> Known:
+        """Return some of the rows."""
+        return Known(self.converted[rows], self.seen[rows])
+
 
 def learn_delays(age: NDArray[np.int64], delay: Vector, leads: NDArray[np.str_]) -> DelayCurve | None:
     """Learn the curve from the conversions of leads whose horizon is over; null if fewer than 100 leads converted.

@@ -36,6 +36,8 @@ class Learnt:
         Positions of the examples to learn from: the origin's `fit` rows, or those of them whose horizon was over.
     known
         What was known of them then.
+    target
+        Probability that each converts: 0 or 1, and between for the young once `training.young` has made up its mind.
     matrix
         The rows, shape (rows, inputs); rates of levels are those that were known when each row was asked about.
     delays
@@ -47,6 +49,7 @@ class Learnt:
     origin: Origin
     rows: NDArray[np.intp]
     known: Known
+    target: NDArray[np.float64]
     columns: tuple[ModelColumn, ...]
     matrix: NDArray[np.float64]
     delays: DelayCurve | None
@@ -58,13 +61,15 @@ class Learnt:
         return self.leads / max(1, len(self.matrix))
 
 
-def learn_at(examples: Examples, origin: Origin, *, horizon: timedelta, young: bool) -> Learnt:
+def learn_at(examples: Examples, origin: Origin, *, horizon: timedelta, young: bool, most: int | None = None) -> Learnt:
     """Learn columns, rates of levels and the delay curve from what was known at an origin.
 
     Parameters
     ----------
     young
         Whether to learn from leads whose horizon was not over yet, too.
+    most
+        How many rows the model itself may learn from; more are thinned by chance that is always the same.
     """
     rows = origin.fit
     delays = _learn_delays(examples.snapshots.iloc[rows], origin, horizon)
@@ -73,22 +78,31 @@ def learn_at(examples: Examples, origin: Origin, *, horizon: timedelta, young: b
     if not young or delays is None:
         rows, known = rows[over], Known(known.converted[over], np.ones(int(over.sum())))
         over = np.ones(len(rows), dtype=np.bool_)
+    target = known.converted.astype(np.float64)
     snapshots, frame = examples.snapshots.iloc[rows], examples.frame.iloc[rows]
     columns = learn_columns(examples.catalogue, frame)
     leads = int(snapshots["lead_id"].nunique())
+    kept = _thin(len(rows), most)
     categories = [column for column in columns if column.kind == "category"]
     if examples.split.kind != "time" or not categories:
-        return Learnt(origin, rows, known, columns, encode_frame(frame, columns), delays, leads)
+        matrix = encode_frame(frame.iloc[kept], columns)
+        return Learnt(origin, rows[kept], known.part(kept), target[kept], columns, matrix, delays, leads)
     asked = snapshots["as_of"].to_numpy().astype("datetime64[us]").astype(np.int64).astype(np.float64)
     told = asked + horizon / timedelta(microseconds=1)
     encoder = PastTargetEncoder()
     levels = _read_levels(frame, categories)
     encoder.fit(levels, known.converted, asked=asked, known=told, sample_weight=over * leads / len(rows))
     columns = _add_rates(columns, encoder, categories)
-    matrix = encode_frame(frame, columns)
+    matrix = encode_frame(frame.iloc[kept], columns)
     # rates as they were known then, in the place of those known at the origin
-    matrix[:, len(columns) :] = encoder.transform(levels, asked=asked)
-    return Learnt(origin, rows, known, columns, matrix, delays, leads)
+    matrix[:, len(columns) :] = encoder.transform(levels[kept], asked=asked[kept])
+    return Learnt(origin, rows[kept], known.part(kept), target[kept], columns, matrix, delays, leads)
+
+
+def _thin(count: int, most: int | None) -> NDArray[np.intp]:
+    if most is None or count <= most:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).permutation(count)[:most])
 
 
 def look_back(snapshots: pd.DataFrame, origin: Origin, *, horizon: timedelta, delays: DelayCurve | None) -> Known:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -18,15 +19,15 @@ from models.calibration import logit
 from models.columns import encode_frame
 from models.estimators import BaseRate, Estimator
 from models.linear import LinearTerm, Logistic
+from training.beside import run_beside
 from training.boost import find_rounds, fit_bag, fit_trees
-from training.delays import still_to_come
 from training.encode import Learnt
 from training.fit import FitData, find_strength, fit_logistic
 
 if TYPE_CHECKING:
     from training.examples import Examples
 
-__all__ = ["RUNGS", "Forward", "Plan", "Step", "climb", "fit_rung", "supported_rungs", "try_rungs"]
+__all__ = ["RUNGS", "TRY_ROWS", "Forward", "Plan", "Step", "climb", "fit_rung", "supported_rungs", "try_rungs"]
 
 Vector = NDArray[np.float64]
 Rung = Literal["base_rate", "naive_bayes", "logistic", "lightgbm", "blend"]
@@ -35,7 +36,7 @@ RUNGS: tuple[Rung, ...] = ("base_rate", "naive_bayes", "logistic", "lightgbm", "
 TELLINGS: tuple[Telling, ...] = ("codes", "rates")
 _NEEDS: dict[Rung, int] = {"base_rate": 0, "naive_bayes": 20, "logistic": 20, "lightgbm": 200, "blend": 200}
 _SHARES = (0.25, 0.5, 0.75)
-_TRY_ROWS = 60_000
+TRY_ROWS = 60_000
 _MEMBERS, _FEWER_MEMBERS, _MANY_ROWS = 5, 3, 120_000
 
 
@@ -107,12 +108,7 @@ def supported_rungs(converted_leads: int) -> tuple[tuple[Rung, ...], str | None]
 
 
 def make_data(learnt: Learnt, examples: Examples, *, telling: Telling) -> FitData:
-    """Return an origin's rows with labels as known then; the young have a probability for a label.
-
-    It is what a first logistic regression makes of them, given that they have not converted so far; twice, since the
-    first time it has only learnt from the others (two rounds of expectation and maximisation).
-    """
-    known = learnt.known
+    """Return an origin's rows as they are learnt from, categories told one way or the other."""
     count = len(learnt.columns)
     categories = {place for place, column in enumerate(learnt.columns) if column.kind == "category"}
     rated = {place for place, column in enumerate(learnt.columns) if column.rates}
@@ -120,19 +116,7 @@ def make_data(learnt: Learnt, examples: Examples, *, telling: Telling) -> FitDat
         inputs = tuple(range(count))
     else:
         inputs = tuple(place for place in range(learnt.matrix.shape[1]) if place not in categories & rated)
-    target = known.converted.astype(np.float64)
-    data = FitData(learnt.columns, learnt.matrix, target, examples.arrived[learnt.rows], learnt.weight, inputs)
-    young = ~known.converted & (known.seen < 1.0)
-    if not young.any():
-        return data
-    told = data.part(~young)
-    for _ in range(2):
-        first = fit_logistic(told.thin(_TRY_ROWS // 2), strength=0.03)
-        probability = 1.0 / (1.0 + np.exp(-first.log_odds(data.matrix[young])))
-        target = target.copy()
-        target[young] = still_to_come(probability, known.seen[young])
-        told = data = replace(data, target=target)
-    return data
+    return FitData(learnt.columns, learnt.matrix, learnt.target, examples.arrived[learnt.rows], learnt.weight, inputs)
 
 
 def fit_naive_bayes(data: FitData) -> Logistic:
@@ -157,55 +141,71 @@ def fit_naive_bayes(data: FitData) -> Logistic:
 
 
 def try_rungs(examples: Examples, learnt: Sequence[Learnt], rungs: Sequence[Rung], *, seed: int) -> dict[Rung, Forward]:
-    """Fit every rung at every origin and let it say what comes next; how to be told is chosen on the way.
+    """Fit every rung at every origin and let it say what comes next; how to be told is chosen at the last one.
 
     Returns
     -------
     dict
-        The best forward predictions of each rung, all of the same rows.
+        Forward predictions of each rung, all of the same rows.
     """
-    tellings = TELLINGS if any(column.rates for column in learnt[-1].columns) else TELLINGS[:1]
-    last = {telling: make_data(learnt[-1], examples, telling=telling).thin(_TRY_ROWS) for telling in tellings}
-    strength = {telling: find_strength(data) if "logistic" in rungs else 0.0 for telling, data in last.items()}
-    rounds = {telling: find_rounds(data, seed=seed) if "lightgbm" in rungs else 0 for telling, data in last.items()}
-    said: dict[tuple[Rung, Telling], list[Vector]] = {}
-    rows = []
-    for origin in learnt:
-        ahead = origin.origin.ahead
-        rows.append(ahead)
-        matrix = encode_frame(examples.frame.iloc[ahead], origin.columns)
-        for telling in tellings:
-            data = make_data(origin, examples, telling=telling)
-            for rung in rungs:
-                plan = Plan(rung, telling, strength[telling], rounds[telling])
-                estimator = _fit_simple(plan, data.thin(_TRY_ROWS), seed=seed)
-                if estimator is not None:
-                    said.setdefault((rung, telling), []).append(estimator.log_odds(matrix))
-    every = np.concatenate(rows)
-    found: dict[Rung, Forward] = {}
-    for (rung, telling), parts in said.items():
-        plan = Plan(rung, telling, strength[telling], rounds[telling])
-        _keep_better(found, Forward(plan, every, np.concatenate(parts)), examples)
+    plans = _make_plans(examples, learnt[-1], rungs, seed=seed)
+    said = _say_ahead(examples, learnt[-1], [plan for several in plans.values() for plan in several], seed=seed)
+    ahead = learnt[-1].origin.ahead
+    best = {
+        rung: min(several, key=lambda plan: _mean_loss(Forward(plan, ahead, said[plan]), examples))
+        for rung, several in plans.items()
+    }
+    earlier = [_say_ahead(examples, origin, list(best.values()), seed=seed) for origin in learnt[:-1]]
+    rows = np.concatenate([origin.origin.ahead for origin in learnt])
+    found = {
+        rung: Forward(plan, rows, np.concatenate([*(one[plan] for one in earlier), said[plan]]))
+        for rung, plan in best.items()
+    }
     if "blend" in rungs:
         line, trees = found["logistic"], found["lightgbm"]
-        for share in _SHARES:
-            plan = replace(trees.plan, rung="blend", share=share)
-            mixed = share * trees.log_odds + (1.0 - share) * line.log_odds
-            _keep_better(found, Forward(plan, every, mixed), examples)
+        mixed = [
+            Forward(
+                replace(trees.plan, rung="blend", share=share),
+                rows,
+                share * trees.log_odds + (1.0 - share) * line.log_odds,
+            )
+            for share in _SHARES
+        ]
+        found["blend"] = min(mixed, key=lambda forward: _mean_loss(forward, examples))
     return found
 
 
-def _keep_better(found: dict[Rung, Forward], forward: Forward, examples: Examples) -> None:
-    held = found.get(forward.plan.rung)
-    if held is None or _mean_loss(forward, examples) < _mean_loss(held, examples):
-        found[forward.plan.rung] = forward
+def _make_plans(examples: Examples, last: Learnt, rungs: Sequence[Rung], *, seed: int) -> dict[Rung, list[Plan]]:
+    """Return the plans to choose from, with the strength and the rounds that suit the latest leads."""
+    tellings = TELLINGS if any(column.rates for column in last.columns) else TELLINGS[:1]
+    data = {telling: make_data(last, examples, telling=telling) for telling in tellings}
+    plans: dict[Rung, list[Plan]] = {rung: [Plan(rung)] for rung in rungs if rung in ("base_rate", "naive_bayes")}
+    if "logistic" in rungs:
+        plans["logistic"] = [Plan("logistic", told, strength=find_strength(data[told])) for told in tellings]
+    if "lightgbm" in rungs:
+        rounds = run_beside([partial(find_rounds, data[told], seed=seed) for told in tellings])
+        plans["lightgbm"] = [
+            Plan("lightgbm", told, rounds=number) for told, number in zip(tellings, rounds, strict=True)
+        ]
+    return plans
+
+
+def _say_ahead(examples: Examples, origin: Learnt, plans: Sequence[Plan], *, seed: int) -> dict[Plan, Vector]:
+    """Fit plans at an origin, and return the log-odds that each gives to the leads that came next."""
+    ahead = encode_frame(examples.frame.iloc[origin.origin.ahead], origin.columns)
+
+    def say(plan: Plan) -> Vector:
+        data = make_data(origin, examples, telling=plan.telling)
+        return _fit_simple(plan, data, seed=seed).log_odds(ahead)
+
+    return dict(zip(plans, run_beside([partial(say, plan) for plan in plans]), strict=True))
 
 
 def _mean_loss(forward: Forward, examples: Examples) -> float:
     return float(forward.loss(examples.converted)[examples.split.mature[forward.rows]].mean())
 
 
-def _fit_simple(plan: Plan, data: FitData, *, seed: int) -> Estimator | None:
+def _fit_simple(plan: Plan, data: FitData, *, seed: int) -> Estimator:
     match plan.rung:
         case "base_rate":
             return BaseRate(logit(float(np.clip(np.mean(data.target), 1e-6, 1 - 1e-6))))
@@ -215,7 +215,8 @@ def _fit_simple(plan: Plan, data: FitData, *, seed: int) -> Estimator | None:
             return fit_logistic(data, strength=plan.strength)
         case "lightgbm":
             return fit_trees(data, rounds=plan.rounds, seed=seed)
-    return None
+        case "blend":
+            raise ValueError("a blend is made of others, not fitted")
 
 
 def climb(forward: dict[Rung, Forward], losses: dict[Rung, Vector], *, groups: NDArray[np.int64]) -> list[Step]:
@@ -257,7 +258,4 @@ def fit_rung(learnt: Learnt, examples: Examples, plan: Plan, *, seed: int) -> Es
     if plan.rung == "lightgbm":
         members = _MEMBERS if len(data.target) < _MANY_ROWS else _FEWER_MEMBERS
         return fit_bag(data, examples.groups[learnt.rows], rounds=plan.rounds, members=members, seed=seed)
-    estimator = _fit_simple(plan, data, seed=seed)
-    if estimator is None:
-        raise ValueError(f"a {plan.rung} is made of others, not fitted")
-    return estimator
+    return _fit_simple(plan, data, seed=seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -27,7 +28,8 @@ class LevelShift:
     calibrator
         The moved one if the shift was applied, else the one given.
     shift, error
-        In log-odds; the error is the standard deviation of the shift after seeing the rows, 0.25 without any.
+        In log-odds; the error is the standard deviation of the shift after seeing the rows, 0.25 without any, and of
+        how far levels have moved between the leads seen and those that came next.
     applied
         Whether the shift is more than two errors from zero.
     """
@@ -45,6 +47,7 @@ def shift_level(
     observed: NDArray[np.bool_],
     seen_share: NDArray[np.float64],
     leads: NDArray[np.str_],
+    miss: float = 0.0,
 ) -> LevelShift:
     """Find how far the base rate of the latest leads has moved, most of which are too young to know.
 
@@ -63,6 +66,9 @@ def shift_level(
         done so at its age. 1 for mature rows.
     leads
         Shape (rows,). Every row weighs leads / rows, as in `choose_calibrator`.
+    miss
+        How far the level of the leads that came next has been from the one seen of the leads before, in log-odds: a
+        standard deviation. It adds to the error, and what it may explain of the shift is not followed.
 
     Raises
     ------
@@ -108,6 +114,8 @@ def shift_level(
     bound = 1.0 + _PRIOR_SD**2 * scale * weight * len(log_odds)
     shift = float(optimize.brentq(score, -bound, bound, xtol=1e-12))
     _, sensitivity, variance = moments(shift)
-    error = float((sensitivity**2 / variance + _PRIOR_SD**-2) ** -0.5)
+    error = math.hypot((sensitivity**2 / variance + _PRIOR_SD**-2) ** -0.5, miss)
     applied = abs(shift) > _ERRORS_NEEDED * error
+    if applied:
+        shift *= 1.0 - (miss / shift) ** 2
     return LevelShift(calibrator.shifted(shift) if applied else calibrator, shift, error, applied)

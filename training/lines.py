@@ -17,7 +17,7 @@ __all__ = ["compare_calibration", "compare_churn", "compare_cost", "compare_loss
 
 SMALLEST_GAIN = 0.001  # of the champion's log loss
 _MOST_TIMES_SLOWER = 3.0
-_NOTICEABLE = {1: 0.1, 1_000: 1.0}  # seconds: what takes less is not worth a better model
+_NOTICEABLE = {1: 0.25, 1_000: 5.0}  # seconds: who scores for less is not kept waiting
 _NOWHERE = float("nan")
 
 

@@ -206,9 +206,11 @@ def _make_split(
     warnings: list[str],
 ) -> Split:
     if not origins:
+        fit = examples.iloc[np.flatnonzero(side == "fit")]
         raise NotEnoughDataError(
-            "The history is too short or has too few conversions to try a model on later leads before the test "
-            "period. Bring more history or shorten outcome.horizon."
+            f"The history is too short: before the test period there are {int(fit['converted'].sum())} conversions "
+            f"among {fit['lead_id'].nunique()} leads, too few to fit a model on some and try it on those that came "
+            "next. Bring more history or shorten outcome.horizon."
         )
     split = Split(kind, side, final, tuple(origins), mature, {}, set_aside, tuple(warnings))
     periods = {name: _describe(examples.iloc[split.rows(name)], name) for name in PERIODS}
