@@ -25,6 +25,7 @@ from models.bands import BandPolicy
 from models.calibration import read_calibrator
 from models.columns import ModelColumn
 from models.estimator_files import read_estimator, write_estimator
+from models.interval import IntervalTable
 from models.lead_model import LeadModel
 from project.errors import ArtefactError, name_some
 from project.files import canonical_json, hash_bytes, hash_file, write_folder_atomically
@@ -63,6 +64,7 @@ def save_model(model: LeadModel, folder: Path, *, canary: Canary, facts: Mapping
         "estimator": entry,
         "calibrator": model.calibrator.to_json(),
         "policy": model.policy.to_json(),
+        **({"interval": model.interval.to_json()} if model.interval is not None else {}),
         "files": {name: hash_bytes(text) for name, text in files.items()},
     }
     manifest = {**content, "model_id": _seal(content)}
@@ -140,6 +142,7 @@ def load_model(folder: Path, *, build_canary: BuildCanary | None = None, verifie
             calibrator=read_calibrator(manifest["calibrator"]),
             policy=BandPolicy.from_json(manifest["policy"]),
             manifest=manifest,
+            interval=IntervalTable.from_json(manifest["interval"]) if "interval" in manifest else None,
         )
     except ArtefactError:
         raise

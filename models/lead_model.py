@@ -13,6 +13,7 @@ from models.bands import BandPolicy
 from models.calibration import Calibrator
 from models.columns import ModelColumn, encode_frame, find_flags, own_contributions
 from models.estimators import Estimator
+from models.interval import IntervalTable
 from models.reasons import Language, Reason, find_reasons
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class LeadModel:
     ----------
     manifest
         The readable half of the artefact; empty until the model is saved.
+    interval
+        What similarly scored leads did; null in models that were saved before there was one.
     """
 
     columns: tuple[ModelColumn, ...]
@@ -36,6 +39,7 @@ class LeadModel:
     calibrator: Calibrator
     policy: BandPolicy
     manifest: Mapping[str, object]
+    interval: IntervalTable | None = None
 
     def log_odds(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """Return log-odds before calibration, shape (rows,)."""
@@ -44,6 +48,13 @@ class LeadModel:
     def probability(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """Return calibrated probabilities, shape (rows,)."""
         return self.calibrator.probability(self.log_odds(frame))
+
+    def bounds(self, probability: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the interval for the conversion of leads scored alike, low and high; NaN without a table."""
+        if self.interval is None:
+            nowhere = np.full(len(probability), np.nan)
+            return nowhere, nowhere
+        return self.interval.bounds(probability)
 
     def contributions(self, frame: pd.DataFrame) -> tuple[NDArray[np.float64], float]:
         """Return contributions in log-odds before calibration, shape (rows, columns), and the base they add to."""

@@ -192,6 +192,7 @@ def explain(
             "as_of": explanation.as_of.isoformat() + "Z" if explanation.as_of else None,
             "model_id": explanation.model_id,
             "probability": explanation.probability,
+            "interval": explanation.interval,
             "log_odds": explanation.log_odds,
             "base": explanation.base,
             "band": explanation.band,
@@ -212,6 +213,10 @@ def _show_explanation(terminal: Terminal, explanation: Explanation, *, language:
     words = ("For", "Against", "decided by") if english else ("За", "Против", "решает")
     odds = say_odds(explanation.probability, language=language)
     terminal.say(f"{explanation.lead_id}: {explanation.probability:.1%}, {odds}")
+    if explanation.interval is not None:
+        low, high = explanation.interval
+        similar = "of similarly scored leads {}–{} converted" if english else "из лидов с такой оценкой купили {}–{}"
+        terminal.say(similar.format(f"{low:.1%}", f"{high:.1%}"))
     terminal.say(f"{explanation.band} ({words[2]}: {explanation.band_rule})")
     for title, arguments in ((words[0], explanation.arguments_for[:5]), (words[1], explanation.arguments_against[:5])):
         if arguments:

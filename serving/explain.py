@@ -25,6 +25,8 @@ class Explanation:
 
     Attributes
     ----------
+    interval
+        What share of similarly scored leads converted, at the model's level; null in models without a table.
     base
         Log-odds before any feature; base plus all contributions is `log_odds`.
     arguments_for, arguments_against
@@ -35,6 +37,7 @@ class Explanation:
     as_of: datetime | None
     model_id: str
     probability: float
+    interval: tuple[float, float] | None
     log_odds: float
     base: float
     band: str
@@ -68,6 +71,7 @@ def explain_lead(
     contributions, base = model.contributions(frame)
     log_odds = model.log_odds(frame)
     probability = model.calibrator.probability(log_odds)
+    low, high = model.bounds(probability)
     rules = sorted({rule.column for rule in model.policy.rules})
     bands, why = model.policy.assign_with_rules(
         probability, read_lead_columns(tables, [lead_id], rules), set_apart=snapshots["flag"].to_list()
@@ -81,6 +85,7 @@ def explain_lead(
         moment,
         model.model_id,
         float(probability[0]),
+        None if model.interval is None else (float(low[0]), float(high[0])),
         float(log_odds[0]),
         base,
         bands[0],

@@ -18,7 +18,10 @@ __all__ = ["LeadPyfunc"]
 
 
 class LeadPyfunc(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
-    """Feature frame in; probability, log-odds, band and reasons out. Columns go by name; an absent one is missing."""
+    """Feature frame in; probability with its interval, log-odds, band and reasons out.
+
+    Columns go by name; an absent one is missing.
+    """
 
     def load_context(self, context: Any) -> None:
         """Verify and load the artefact that was logged with the model."""
@@ -35,8 +38,11 @@ class LeadPyfunc(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
 
         frame = _fill_columns(model_input, self.model)
         probability = self.model.probability(frame)
+        low, high = self.model.bounds(probability)
         answers: dict[str, object] = {
             "probability": probability,
+            "probability_low": low,
+            "probability_high": high,
             "log_odds": self.model.log_odds(frame),
             "band": self.model.policy.assign(probability).tolist(),
         }

@@ -44,6 +44,8 @@ COLUMNS = (
     "scored_at",
     "model_id",
     "probability",
+    "probability_low",
+    "probability_high",
     "log_odds",
     "band",
     "band_rule",
@@ -220,6 +222,7 @@ def score_frame(
     """
     log_odds = model.log_odds(frame)
     probability = model.calibrator.probability(log_odds)
+    low, high = model.bounds(probability)
     bands, why = model.policy.assign_with_rules(probability, attributes, set_apart=snapshots["flag"].to_list())
     return pd.DataFrame(
         {
@@ -228,6 +231,8 @@ def score_frame(
             "scored_at": _iso(scored_at),
             "model_id": model.model_id,
             "probability": probability,
+            "probability_low": low,
+            "probability_high": high,
             "log_odds": log_odds,
             "band": bands,
             "band_rule": why,

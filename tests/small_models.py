@@ -20,6 +20,7 @@ from models.bands import BandPolicy, Rule
 from models.calibration import AffineCalibrator
 from models.columns import ModelColumn, encode_frame
 from models.estimators import BaseRate, Blend, BoostedTrees
+from models.interval import IntervalTable
 from models.lead_model import LeadModel
 from training.boost import boosting_parameters, fit_bag, fit_trees
 from training.fit import FitData, fit_logistic
@@ -93,6 +94,9 @@ def blend(data: FitData) -> Blend:
     return Blend((fit_logistic(data, strength=0.1), *bag.parts), (0.4, 0.3, 0.3))
 
 
+INTERVAL = IntervalTable((0.05, 0.2, 0.6), (0.02, 0.1, 0.5), (0.1, 0.25, 0.75), level=0.9, leads=1_200, window=143)
+
+
 @cache
 def small_model(kind: str) -> LeadModel:
     """Fit a model of a kind on 1,500 invented leads; its calibrator is not the identity."""
@@ -103,7 +107,7 @@ def small_model(kind: str) -> LeadModel:
         "lightgbm": lambda: fit_trees(data, rounds=60, seed=3),
         "blend": lambda: blend(data),
     }
-    return LeadModel(COLUMNS, fitted[kind](), AffineCalibrator(-0.125, 0.9), POLICY, {})
+    return LeadModel(COLUMNS, fitted[kind](), AffineCalibrator(-0.125, 0.9), POLICY, {}, INTERVAL)
 
 
 def make_canary(model: LeadModel, frame: pd.DataFrame) -> dict[str, Any]:

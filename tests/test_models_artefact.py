@@ -17,6 +17,7 @@ from models.artefact import PROTOCOL, answer_canary, load_model, read_manifest, 
 from project.errors import ArtefactError
 from small_models import (
     GOLDEN,
+    INTERVAL,
     KINDS,
     build_canary,
     make_canary,
@@ -373,3 +374,14 @@ def test_a_model_saved_long_ago_loads_and_scores_as_it_did(kind: str, tmp_path: 
 def test_golden_artefacts_stay_small(kind: str) -> None:
     sizes = [path.stat().st_size for path in (GOLDEN / kind).rglob("*") if path.is_file()]
     assert 0 < sum(sizes) < 32_000
+
+
+def test_the_interval_comes_back_as_it_was_and_older_models_have_none(originals: dict[str, Path]) -> None:
+    loaded = load_model(originals["logistic"], build_canary=build_canary)
+    assert loaded.interval == INTERVAL
+    low, high = loaded.bounds(np.array([0.2, 0.9]))
+    assert (low.tolist(), high.tolist()) == ([0.1, 0.5], [0.25, 0.75])
+    name = json.loads((GOLDEN / "lightgbm" / "expected.json").read_text(encoding="utf-8"))["model_id"]
+    older = load_model(GOLDEN / "lightgbm" / name)
+    assert older.interval is None
+    assert np.isnan(older.bounds(np.array([0.2]))).all()

@@ -13,7 +13,7 @@ import pytest
 
 from features.tables import TableCount
 from models.columns import ModelColumn
-from training.delay import delay_curve
+from training.delay_table import tabulate_delays
 from training.evaluate import Interval
 from training.evidence import BandRow, Evidence, judge
 from training.examine import examine
@@ -92,7 +92,7 @@ def make_evidence(
             capacity=0.2 if dated else None,
             seed=seed,
         ),
-        delay=delay_curve(random.exponential(12.0, 90), 45) if dated else None,
+        delay=tabulate_delays(random.exponential(12.0, 90), 45) if dated else None,
     )
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from training.calibration_check import CalibrationCheck, CorpCurve, ErrorWithFloor
+from training.certificate import Certificate
 from training.decomposition import Decomposition
-from training.delay import delay_curve
+from training.delay_table import tabulate_delays
 from training.evaluate import Interval
 from training.examine import Reached
 from training.sentences import (
@@ -17,6 +18,8 @@ from training.sentences import (
     say_miscalibration,
     say_months,
     say_parts,
+    say_promise_else,
+    say_promises,
     say_reached,
     say_slices,
     say_smooth_error,
@@ -99,13 +102,15 @@ def test_slices_that_stray_are_named_the_surest_first() -> None:
 
 
 def test_a_horizon_that_cuts_off_many_conversions_is_said_to_be_short() -> None:
-    early = say_delay(delay_curve(np.arange(1.0, 41.0), 60))
+    early = say_delay(tabulate_delays(np.arange(1.0, 41.0), 60))
     assert early == (
         "Half of the conversions within the horizon came within 20 days, 95% within 38; 0.0% of all known ones came "
         "after the horizon of 60 days."
     )
-    assert say_delay(delay_curve(np.arange(1.0, 41.0), 30)).endswith("of 30 days: a longer horizon would tell more.")
-    assert say_delay(delay_curve(np.array([]), 30)) == "No conversion within the horizon is known."
+    assert say_delay(tabulate_delays(np.arange(1.0, 41.0), 30)).endswith(
+        "of 30 days: a longer horizon would tell more."
+    )
+    assert say_delay(tabulate_delays(np.array([]), 30)) == "No conversion within the horizon is known."
 
 
 def test_a_month_of_few_leads_is_no_extreme() -> None:
@@ -119,3 +124,16 @@ def test_a_month_of_few_leads_is_no_extreme() -> None:
 @pytest.mark.parametrize(("kind", "expected"), [("fixed", "[−0.10, 0.20]"), ("percent", "[−10.00%, 20.00%]")])
 def test_ranges_take_their_digits(kind: str, expected: str) -> None:
     assert write_range(Interval(0.0, -0.1, 0.2), kind, 2) == expected
+
+
+def test_the_strictest_promise_kept_is_told_and_the_others_say_what_they_need() -> None:
+    kept = Certificate(0.1, 0.05, 0.12, 300, 0.25, 0.15, None)
+    stricter = Certificate(0.2, 0.05, 0.21, 90, 0.075, 0.31, None)
+    near = Certificate(0.3, 0.05, None, 60, 0.05, 0.33, 1_250)
+    far = Certificate(0.9, 0.05, None, 20, 0.01, 0.4, None)
+    words = say_promises([kept, stricter, near, far])
+    assert words == "Of the leads from 21.0% on, 7.5% of all, at least 20.0% convert, with 95% confidence."
+    assert say_promises([near, far]) == "No share of conversions can be promised yet: more outcomes are needed."
+    assert say_promise_else(kept) == "–"
+    assert "1,250 more leads" in say_promise_else(near)
+    assert say_promise_else(far) == "no threshold shows so many"

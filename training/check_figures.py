@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from training.delay import DelayCurve
+from training.delay_table import DelayTable
 from training.evaluate import reliability_table
 from training.evidence import Evidence
 from training.examine import Examined
@@ -161,7 +161,7 @@ def _scale_ratio(axes: Axes, axis: XAxis | YAxis, slices: Sequence[Slice], *, ve
 
 
 @as_svg
-def delay_figure(figure: Figure, curve: DelayCurve) -> None:
+def delay_figure(figure: Figure, curve: DelayTable) -> None:
     """Draw the share of the conversions within the horizon that came by a day, with its interval."""
     axes = figure.subplots()
     axes.fill_between(curve.days, curve.low, curve.high, color=BLUE, alpha=0.2, linewidth=0)

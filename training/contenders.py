@@ -96,8 +96,7 @@ def _hold(examples: Examples, *, horizon: timedelta, seed: int, progress: Callab
     split = examples.split
     converted = examples.converted
     fit = split.final.fit
-    leads = examples.snapshots["lead_id"].to_numpy(dtype=object).astype(str)
-    rungs, note = supported_rungs(len(np.unique(leads[fit[converted[fit]]])))
+    rungs, note = supported_rungs(len(np.unique(examples.leads[fit[converted[fit]]])))
     if not len(examples.catalogue.features):
         rungs, note = rungs[:1], "No feature varies: nothing but the base rate can be told."
     learnt, trials = _look_back(examples, horizon=horizon)
@@ -165,13 +164,12 @@ def _calibrate(
 ) -> Contender:
     rows, log_odds = said.rows[mature], said.log_odds[mature]
     snapshots = examples.snapshots.iloc[rows]
-    leads = snapshots["lead_id"].to_numpy(dtype=object).astype(str)
     weight = None
     if examples.split.kind == "time":
         age = (snapshots["as_of"].max() - snapshots["as_of"]).to_numpy() / np.timedelta64(1, "D")
         weight = 0.5 ** (age / _HALF_LIFE_DAYS)
     calibration = _keep_level(
-        choose_calibrator(log_odds, examples.converted[rows], leads=leads, weight=weight), log_odds
+        choose_calibrator(log_odds, examples.converted[rows], leads=examples.leads[rows], weight=weight), log_odds
     )
     level = None
     if final.delays is not None and examples.split.final.at is not None:
@@ -214,6 +212,6 @@ def _follow(
         estimator.log_odds(encode_frame(examples.frame.iloc[rows], final.columns)),
         observed=known.converted[told],
         seen_share=known.seen[told],
-        leads=examples.snapshots["lead_id"].to_numpy(dtype=object)[rows].astype(str),
+        leads=examples.leads[rows],
         miss=miss,
     )

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
     from features.tables import TableCount
     from models.columns import ModelColumn
-    from training.delay import DelayCurve
+    from training.certificate import Certificate
+    from training.delay_table import DelayTable
     from training.examine import Examined
+    from training.ladder import Step
     from training.leak_verdict import Verdict
     from training.split import Split
 
@@ -107,6 +109,10 @@ class Evidence:
         A close look at the chosen model; null leaves its sections out of the report.
     delay
         How long conversions took; null without dates.
+    steps
+        The ladder, rung by rung.
+    promises
+        Which precision can be promised above which threshold.
     """
 
     project: str
@@ -130,7 +136,9 @@ class Evidence:
     warnings: Sequence[str]
     leaks: Sequence[Verdict] = ()
     examined: Examined | None = None
-    delay: DelayCurve | None = None
+    delay: DelayTable | None = None
+    steps: Sequence[Step] = ()
+    promises: Sequence[Certificate] = ()
 
     @property
     def headline(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,15 +53,20 @@ class Examples:
     ruled_out: int
     warnings: tuple[str, ...]
 
-    @property
+    @cached_property
     def converted(self) -> NDArray[np.bool_]:
         """The labels, shape (rows,)."""
         return self.snapshots["converted"].to_numpy(dtype=np.bool_)
 
-    @property
+    @cached_property
     def groups(self) -> NDArray[np.int64]:
         """A number for each row's group (account, and whoever shares a phone or an address), shape (rows,)."""
         return np.unique(self.snapshots["group_id"].to_numpy(dtype=object).astype(str), return_inverse=True)[1]
+
+    @cached_property
+    def leads(self) -> NDArray[np.str_]:
+        """The id of each row's lead, shape (rows,)."""
+        return self.snapshots["lead_id"].to_numpy(dtype=object).astype(str)
 
     def coverage(self, rows: NDArray[np.intp]) -> float:
         """Return the share of the leads that came in during a period which the split left in it.
@@ -74,7 +80,7 @@ class Examples:
         span = (created >= held["created_at"].min()) & (created <= held["created_at"].max())
         return float(held["lead_id"].nunique() / self.snapshots.loc[span, "lead_id"].nunique())
 
-    @property
+    @cached_property
     def arrived(self) -> NDArray[np.int64]:
         """The order in which each row's lead came in, shape (rows,)."""
         by = "created_at" if self.split.kind == "time" else "position"

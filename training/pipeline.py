@@ -9,26 +9,21 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from features.ingest import read_tables
 from models.artefact import load_model, save_model
-from models.columns import encode_frame
 from models.lead_model import LeadModel
 from models.registry import models_folder
 from project.duration import format_duration
 from project.files import hash_bytes, hash_file
-from training.bands import choose_policy, describe_bands, make_rules
+from training.bands import choose_policy, make_rules
 from training.canary import build_canary_frame, invent_canary
 from training.contenders import Contest, hold_contest
-from training.evaluate import Metrics
-from training.evidence import BASE, Evidence, judge, rate_by_age, rate_by_month
-from training.examine import examine_period
+from training.evidence import Evidence
 from training.examples import Examples, build_examples
+from training.gather import gather_evidence
 from training.hygiene import report_hygiene
 from training.leak_court import judge_project, refuse_leaks
-from training.rivals import fit_odoo_naive_bayes
+from training.similar import build_interval_table
 
 if TYPE_CHECKING:
     from features.tables import Tables
@@ -37,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["Trained", "train_model"]
 
 Progress = Callable[[str], None]
-_SAMPLE_ROWS = 1_500
 _LIBRARIES = ("duckdb", "lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy")
 
 
@@ -84,10 +78,11 @@ def train_model(project: Project, *, progress: Progress) -> Trained:
         rules=rules,
         coverage=examples.coverage(rows),
     )
-    model = LeadModel(contest.columns, chosen.estimator, chosen.calibrator, policy, {})
+    interval = build_interval_table(chosen.forward_probability, examples.converted[rows], leads=examples.leads[rows])
+    model = LeadModel(contest.columns, chosen.estimator, chosen.calibrator, policy, {}, interval)
     progress("Judging all of them on the test period")
     warnings = [*examples.split.warnings, *examples.warnings, *contest.notes, *band_notes, *trial.notes()]
-    evidence = replace(_gather(project, tables, examples, contest, model, warnings), leaks=trial.of_interest())
+    evidence = replace(gather_evidence(project, tables, examples, contest, model, warnings), leaks=trial.of_interest())
     progress("Saving the model and loading it back")
     saved = save_model(
         model,
@@ -104,78 +99,6 @@ def train_model(project: Project, *, progress: Progress) -> Trained:
         verified=project.state / "verified",
     )
     return Trained(saved, folder, evidence, examples, contest)
-
-
-def _gather(
-    project: Project,
-    tables: Tables,
-    examples: Examples,
-    contest: Contest,
-    model: LeadModel,
-    warnings: list[str],
-) -> Evidence:
-    seed = project.settings.training.seed
-    test = examples.split.rows("test")
-    converted, groups = examples.converted[test], examples.groups[test]
-    snapshots = examples.snapshots.iloc[test]
-    matrix = encode_frame(examples.frame.iloc[test], contest.columns)
-    probabilities = {contender.name: contender.probability(matrix) for contender in contest.contenders}
-    probabilities["odoo_naive_bayes"] = _ask_odoo(examples, test)
-    name = contest.chosen.name
-    judged = judge(probabilities, converted, chosen=name, groups=groups, seed=seed)
-    skill = name != BASE and judged[name].against_base.high < 0
-    raw = model.estimator.log_odds(matrix)
-    sample = test[np.random.default_rng(seed).permutation(len(test))[:_SAMPLE_ROWS]]
-    if not skill:
-        warnings = ["No skill: probabilities are no better than quoting the base rate.", *warnings]
-    else:
-        warnings = [*warnings, *_compare_with_hindsight(judged[name].metrics)]
-    return Evidence(
-        project=project.settings.project.name,
-        chosen=name,
-        skill=skill,
-        horizon=format_duration(project.settings.outcome.horizon),
-        split=examples.split,
-        judged=judged,
-        probability=probabilities[name],
-        raw_probability=1 / (1 + np.exp(-raw)),
-        converted=converted,
-        base_rate_by_month=rate_by_month(examples.snapshots),
-        by_age=rate_by_age(snapshots, probabilities[name], probabilities[BASE]),
-        bands=describe_bands(
-            model.policy, snapshots, probabilities[name], groups=groups, seed=seed, coverage=examples.coverage(test)
-        ),
-        sample=examples.frame.iloc[sample].reset_index(drop=True),
-        contributions=model.contributions(examples.frame.iloc[sample])[0],
-        columns=model.columns,
-        counts=tables.counts,
-        immature=examples.immature,
-        immature_leads=examples.immature_leads,
-        warnings=warnings,
-        examined=examine_period(examples, test, probabilities[name], capacity=project.settings.capacity, seed=seed),
-    )
-
-
-def _compare_with_hindsight(metrics: Metrics) -> list[str]:
-    """Warn if the base rate moved so far that its value in hindsight would have beaten the model."""
-    rate = metrics.base_rate
-    hindsight = -(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))
-    if metrics.log_loss < hindsight:
-        return []
-    return [
-        f"The base rate moved to {rate:.1%} in the test period. Known in hindsight it would have had a log loss of "
-        f"{hindsight:.4f}, better than the model's {metrics.log_loss:.4f}: ranks are useful, levels are off."
-    ]
-
-
-def _ask_odoo(examples: Examples, test: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Train the rival as its product would: once a lead, on everything before the test period."""
-    before = np.flatnonzero(examples.split.mature)
-    first = ~examples.snapshots["lead_id"].iloc[before].duplicated().to_numpy()
-    rows = before[first]
-    return fit_odoo_naive_bayes(examples.frame.iloc[rows], examples.converted[rows]).probability(
-        examples.frame.iloc[test]
-    )
 
 
 def _facts(

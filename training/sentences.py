@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 from training.calibration_check import CalibrationCheck
+from training.certificate import Certificate
 from training.decomposition import Decomposition
-from training.delay import DelayCurve
+from training.delay_table import DelayTable
 from training.evaluate import Interval
 from training.evidence import Judged
 from training.examine import Reached
@@ -23,6 +24,8 @@ __all__ = [
     "say_miscalibration",
     "say_months",
     "say_parts",
+    "say_promise_else",
+    "say_promises",
     "say_reached",
     "say_slices",
     "say_smooth_error",
@@ -212,7 +215,7 @@ def say_features(names: Sequence[str]) -> str:
     return f"Most weight have: {'; '.join(names[:_MOST_NAMED])}."
 
 
-def say_delay(curve: DelayCurve) -> str:
+def say_delay(curve: DelayTable) -> str:
     """Say how long conversions take, and whether the horizon cuts many off."""
     if not curve.within:
         return "No conversion within the horizon is known."
@@ -222,3 +225,24 @@ def say_delay(curve: DelayCurve) -> str:
         f"{curve.horizon_days:.4g} days"
     )
     return f"{words}: a longer horizon would tell more." if curve.later_share >= _MUCH_LATER else f"{words}."
+
+
+def say_promises(promises: Sequence[Certificate]) -> str:
+    """Say the strictest promise that can be given."""
+    kept = [one for one in promises if one.threshold is not None]
+    if not kept:
+        return "No share of conversions can be promised yet: more outcomes are needed."
+    best = kept[-1]
+    return (
+        f"Of the leads from {write_percent(best.threshold)} on, {write_percent(best.share)} of all, at least "
+        f"{write_percent(best.target)} convert, with 95% confidence."
+    )
+
+
+def say_promise_else(one: Certificate) -> str:
+    """Say what a promise would need that cannot be given."""
+    if one.threshold is not None:
+        return UNKNOWN
+    if one.needed is None:
+        return "no threshold shows so many"
+    return f"about {write_count(one.needed)} more leads with known outcomes are needed"

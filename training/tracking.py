@@ -146,7 +146,8 @@ def _log_model(project: Project, trained: Trained) -> Any:
 
     kinds = {"number": "double", "category": "string"}
     inputs = Schema([ColSpec(kinds[column.kind], column.name, required=False) for column in trained.model.columns])
-    answers = {"probability": "double", "log_odds": "double", "band": "string"}
+    numbers = ("probability", "probability_low", "probability_high", "log_odds")
+    answers = {**dict.fromkeys(numbers, "double"), "band": "string"}
     answers |= dict.fromkeys(reason_columns([]), "string")
     outputs = Schema([ColSpec(kind, name) for name, kind in answers.items()])
     root = Path(__file__).parents[1]

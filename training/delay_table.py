@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DelayCurve", "delay_curve"]
+__all__ = ["DelayTable", "tabulate_delays"]
 
 Vector = NDArray[np.float64]
 _POINTS = 101
 
 
 @dataclass(frozen=True)
-class DelayCurve:
+class DelayTable:
     """Share of the conversions within the horizon that came by a day.
 
     Attributes
@@ -49,7 +49,7 @@ class DelayCurve:
         return self._sorted[max(0, int(np.ceil(share * self.within - 1e-9)) - 1)]
 
 
-def delay_curve(days_to_conversion: Vector, horizon_days: float) -> DelayCurve:
+def tabulate_delays(days_to_conversion: Vector, horizon_days: float) -> DelayTable:
     """Tabulate the delays of conversions.
 
     Parameters
@@ -65,7 +65,7 @@ def delay_curve(days_to_conversion: Vector, horizon_days: float) -> DelayCurve:
     ValueError
         A delay is negative or not a number, or the horizon is not positive.
 
-    >>> curve = delay_curve(np.array([0.0, 2.0, 4.0, 30.0]), 10)
+    >>> curve = tabulate_delays(np.array([0.0, 2.0, 4.0, 30.0]), 10)
     >>> curve.within, curve.later, curve.days_until(0.5), round(float(curve.share[20]), 3)
     (3, 1, 2.0, 0.667)
     """
@@ -85,4 +85,4 @@ def delay_curve(days_to_conversion: Vector, horizon_days: float) -> DelayCurve:
         low = np.where(came > 0, stats.beta.ppf(0.025, np.maximum(came, 1), within - came + 1), 0.0)
         high = np.where(came < within, stats.beta.ppf(0.975, came + 1, np.maximum(within - came, 1)), 1.0)
     later = len(days_to_conversion) - within
-    return DelayCurve(float(horizon_days), within, later, days, share, low, high, tuple(inside.tolist()))
+    return DelayTable(float(horizon_days), within, later, days, share, low, high, tuple(inside.tolist()))
