@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,16 @@ class IntervalTable:
         lower = low[before] + share * (low[after] - low[before])
         upper = high[before] + share * (high[after] - high[before])
         return np.asarray(lower), np.asarray(np.maximum(lower, upper))
+
+    def shifted(self, by: float) -> IntervalTable:
+        """Return the table of a model with shifted calibrated log-odds, and the conversion that it then expects."""
+        from scipy import special
+
+        columns = (
+            np.asarray(special.expit(special.logit(column) + by)) for column in (self.probability, self.low, self.high)
+        )
+        probability, low, high = (tuple(map(float, column)) for column in columns)
+        return replace(self, probability=probability, low=low, high=high)
 
     def to_json(self) -> dict[str, object]:
         """Return the readable form that the manifest stores."""

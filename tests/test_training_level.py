@@ -63,13 +63,14 @@ def test_taking_the_unseen_for_lost_would_have_seen_a_shock_where_there_is_none(
     assert not shift_rows(log_odds, observed, seen_share).applied
 
 
-def test_with_all_outcomes_known_it_is_the_posterior_mode_of_the_level() -> None:
+@pytest.mark.parametrize(("shock", "sd"), [(0.3, 0.25), (1.2, 1.0)])
+def test_with_all_outcomes_known_it_is_the_posterior_mode_of_the_level(shock: float, sd: float) -> None:
     log_odds, _, _ = draw(800, shock=0.0, seed=2)
-    converted = np.random.default_rng(3).random(800) < expit(log_odds - 0.6)
+    converted = np.random.default_rng(3).random(800) < expit(log_odds - shock)
 
     def loss(shift: float) -> float:
         margin = np.where(converted, log_odds + shift, -log_odds - shift)
-        return float(np.log1p(np.exp(-margin)).sum() + shift**2 / (2 * 0.25**2))
+        return float(np.log1p(np.exp(-margin)).sum() + shift**2 / (2 * sd**2))
 
     best = optimize.minimize_scalar(loss, bounds=(-3, 3), options={"xatol": 1e-9}).x
     found = shift_rows(log_odds, converted, np.ones(800))
@@ -130,3 +131,17 @@ def test_the_shift_is_added_to_the_log_odds_of_any_calibrator() -> None:
 def test_a_share_that_none_can_have_seen_is_refused(share: float) -> None:
     with pytest.raises(ValueError, match="in \\(0, 1\\]"):
         shift_rows(np.zeros(2), np.zeros(2, dtype=bool), np.array([0.5, share]))
+
+
+def test_what_levels_have_missed_before_is_not_followed_and_a_shock_beyond_it_is() -> None:
+    log_odds, observed, seen_share = draw(5_000, shock=-0.4, seed=7)
+    leads = np.arange(5_000).astype(str)
+    known = {"observed": observed, "seen_share": seen_share, "leads": leads}
+    sure = shift_level(AS_SAID, log_odds, **known)
+    doubtful = shift_level(AS_SAID, log_odds, **known, miss=0.3)
+    assert (sure.applied, doubtful.applied) == (True, False)
+    assert doubtful.error == pytest.approx(np.hypot(sure.error, 0.3))
+    log_odds, observed, seen_share = draw(5_000, shock=-1.2, seed=8)
+    shocked = shift_level(AS_SAID, log_odds, observed=observed, seen_share=seen_share, leads=leads, miss=0.3)
+    assert shocked.applied
+    assert -1.25 < shocked.shift < -0.9

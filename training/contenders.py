@@ -73,6 +73,8 @@ class Contest:
         The ladder, rung by rung.
     young
         Whether leads were learnt from whose horizon was not over.
+    miss
+        How far levels moved from the leads seen last to those that came next, in log-odds, a standard deviation.
     """
 
     columns: tuple[ModelColumn, ...]
@@ -81,6 +83,7 @@ class Contest:
     rows: NDArray[np.intp]
     steps: tuple[Step, ...]
     young: bool
+    miss: float
     notes: tuple[str, ...]
 
 
@@ -100,7 +103,7 @@ def _hold(examples: Examples, *, horizon: timedelta, seed: int, progress: Callab
     if not len(examples.catalogue.features):
         rungs, note = rungs[:1], "No feature varies: nothing but the base rate can be told."
     learnt, trials = _look_back(examples, horizon=horizon)
-    young = they_help(trials)
+    young, miss = they_help(trials), level_miss(trials)
     progress(f"Trying {len(rungs)} kinds of models at {len(learnt)} earlier moments, each on the leads that came next")
     forward = try_rungs(examples, learnt, rungs, seed=seed)
     mature = split.mature[forward["base_rate"].rows]
@@ -113,14 +116,12 @@ def _hold(examples: Examples, *, horizon: timedelta, seed: int, progress: Callab
     final, _ = label_young(learn_at(examples, split.final, horizon=horizon, young=young), examples)
     estimators = _fit_all(final, examples, forward, seed=seed)
     contenders = tuple(
-        _calibrate(
-            rung, estimators[rung], forward[rung], examples, final, mature, horizon=horizon, miss=level_miss(trials)
-        )
+        _calibrate(rung, estimators[rung], forward[rung], examples, final, mature, horizon=horizon, miss=miss)
         for rung in forward
     )
     chosen = next(contender for contender in contenders if contender.name == held)
     notes = [text for text in (note,) if text is not None]
-    return Contest(final.columns, contenders, chosen, rows, tuple(steps), young, tuple(notes))
+    return Contest(final.columns, contenders, chosen, rows, tuple(steps), young, miss, tuple(notes))
 
 
 def _look_back(examples: Examples, *, horizon: timedelta) -> tuple[list[Learnt], list[YoungTrial | None]]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from features.tables import Tables
     from project.settings import Settings
 
-__all__ = ["Forward", "find_forward", "learnt_until"]
+__all__ = ["Forward", "drop_disqualified", "find_forward", "learnt_until"]
 
 FEWEST_LEADS, FEWEST_CONVERTED, FEWEST_BLOCKS = 200, 20, 8
 _MOST_BLOCKS = 200
@@ -125,7 +125,7 @@ def find_forward(
     """
     asked = build_training_snapshots(tables, settings.snapshots.ages)
     snapshots = label_snapshots(asked, tables, settings.outcome.horizon).snapshots
-    snapshots = _leave_out(snapshots, tables, rules)
+    snapshots = drop_disqualified(snapshots, tables, rules)
     since = None
     if tables.dated:
         moments = [learnt_until(manifest) for manifest in manifests]
@@ -144,7 +144,7 @@ def find_forward(
     return Forward(kept, order[place].astype(np.int64), _block(kept, np.sort(first), since), since, share, by_capacity)
 
 
-def _leave_out(snapshots: pd.DataFrame, tables: Tables, rules: Sequence[Rule]) -> pd.DataFrame:
+def drop_disqualified(snapshots: pd.DataFrame, tables: Tables, rules: Sequence[Rule]) -> pd.DataFrame:
     """Drop leads that a rule disqualifies: no model decides about them."""
     disqualifying = [rule for rule in rules if rule.band == "disqualified"]
     columns = sorted({rule.column for rule in disqualifying})

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from features.tables import Tables
 
-__all__ = ["Labelled", "label_snapshots"]
+__all__ = ["Labelled", "label_snapshots", "label_so_far"]
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,34 @@ def label_snapshots(snapshots: pd.DataFrame, tables: Tables, horizon: timedelta)
         ends = labelled["lost_as"]
         labelled = labelled.astype({"converted": "bool"}).assign(delay=np.nan)
         return _take_out(labelled, ends == "junk", ends == "unknown", 0, 0)
+    labelled, unknown, junk = _join_outcomes(snapshots, tables, horizon)
+    mature = labelled["as_of"] + horizon <= np.datetime64(tables.observed_until, "us")
+    old = labelled.loc[mature]
+    young = set(labelled.loc[~mature & ~junk, "lead_id"]) - set(old["lead_id"])
+    return _take_out(
+        old.drop(columns=["won_at", "lost_at"]), junk[mature], unknown[mature], int((~mature & ~junk).sum()), len(young)
+    )
+
+
+def label_so_far(snapshots: pd.DataFrame, tables: Tables, horizon: timedelta) -> pd.DataFrame:
+    """Label all snapshots by what is known at the end of the data, young ones too.
+
+    Returns
+    -------
+    DataFrame
+        As `Labelled.snapshots`, but for the young `converted` is what has been seen so far; and `watched`, the time
+        since `as_of` as a share of the horizon.
+    """
+    labelled, unknown, junk = _join_outcomes(snapshots, tables, horizon)
+    until = np.datetime64(tables.observed_until, "us")
+    labelled["watched"] = (until - labelled["as_of"]).dt.total_seconds() / horizon.total_seconds()
+    return labelled.loc[~junk & ~unknown].drop(columns=["won_at", "lost_at", "lost_as"]).reset_index(drop=True)
+
+
+def _join_outcomes(
+    snapshots: pd.DataFrame, tables: Tables, horizon: timedelta
+) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
+    """Return snapshots with their outcomes, and which end unknown or as junk."""
     outcomes = tables.connection.execute("SELECT lead_id, won_at, lost_at, lost_as FROM outcomes").df()
     labelled = snapshots.merge(outcomes, on="lead_id", how="left", validate="many_to_one")
     end = labelled["as_of"] + horizon
@@ -72,13 +100,7 @@ def label_snapshots(snapshots: pd.DataFrame, tables: Tables, horizon: timedelta)
     labelled["delay"] = delay.where(labelled["converted"]).astype("float64")
     lost = (labelled["lost_at"] >= labelled["as_of"]) & (labelled["lost_at"] < end)
     unknown = lost & (labelled["lost_as"] == "unknown") & ~labelled["converted"]
-    junk = labelled["lost_as"] == "junk"
-    mature = end <= np.datetime64(tables.observed_until, "us")
-    old = labelled.loc[mature]
-    young = set(labelled.loc[~mature & ~junk, "lead_id"]) - set(old["lead_id"])
-    return _take_out(
-        old.drop(columns=["won_at", "lost_at"]), junk[mature], unknown[mature], int((~mature & ~junk).sum()), len(young)
-    )
+    return labelled, unknown, labelled["lost_as"] == "junk"
 
 
 def _take_out(

@@ -15,7 +15,8 @@ __all__ = ["LevelShift", "shift_level"]
 
 Vector: TypeAlias = NDArray[np.float64]
 
-_PRIOR_SD = 0.25
+_PRIOR_SD, _SHOCK_SD = 0.25, 1.0
+_FEWEST_SHOCKED = 200
 _ERRORS_NEEDED = 2.0
 
 
@@ -52,8 +53,9 @@ def shift_level(
     """Find how far the base rate of the latest leads has moved, most of which are too young to know.
 
     Of the conversions to come within the horizon, a lead of some age has shown the share F(age). With calibrated
-    log-odds m the shift c solves Σ w [y − F · σ(m + c)] = 0, held back by a normal prior with standard deviation 0.25;
-    the sum is scaled by A / V, its sensitivity and variance at c = 0 (with F = 1 that is the usual posterior mode).
+    log-odds m the shift c solves Σ w [y − F · σ(m + c)] = 0, held back by a normal prior with standard deviation 0.25,
+    or 1 where even so it is beyond 0.5 for 200 leads or more: months do not differ by so much. The sum is scaled by
+    A / V, its sensitivity and variance at c = 0 (with F = 1 that is the usual posterior mode).
 
     Parameters
     ----------
@@ -108,13 +110,17 @@ def shift_level(
     _, sensitivity, variance = moments(0.0)
     scale = sensitivity / variance
 
-    def score(shift: float) -> float:
-        return scale * moments(shift)[0] - shift / _PRIOR_SD**2
+    def mode(sd: float) -> float:
+        bound = 1.0 + sd**2 * scale * weight * len(log_odds)
+        return float(
+            optimize.brentq(lambda shift: scale * moments(shift)[0] - shift / sd**2, -bound, bound, xtol=1e-12)
+        )
 
-    bound = 1.0 + _PRIOR_SD**2 * scale * weight * len(log_odds)
-    shift = float(optimize.brentq(score, -bound, bound, xtol=1e-12))
+    sd, shift = _PRIOR_SD, mode(_PRIOR_SD)
+    if abs(shift) > 2 * _PRIOR_SD and weight * len(log_odds) >= _FEWEST_SHOCKED:
+        sd, shift = _SHOCK_SD, mode(_SHOCK_SD)
     _, sensitivity, variance = moments(shift)
-    error = math.hypot((sensitivity**2 / variance + _PRIOR_SD**-2) ** -0.5, miss)
+    error = math.hypot((sensitivity**2 / variance + sd**-2) ** -0.5, miss)
     applied = abs(shift) > _ERRORS_NEEDED * error
     if applied:
         shift *= 1.0 - (miss / shift) ** 2

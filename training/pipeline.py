@@ -122,6 +122,7 @@ def _facts(
         "chosen": evidence.chosen,
         "ladder": [asdict(step) for step in contest.steps],
         "young_leads_used": contest.young,
+        "level_miss": contest.miss,
         "calibration": _tell_calibration(contest),
         "skill": evidence.skill,
         "headline": evidence.headline,

@@ -1,0 +1,1 @@
+"""Watch a model in use: its level, its inputs, its order; and what to do about it."""
