@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,10 +16,11 @@ from project.errors import SettingsError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BANDS", "Band", "BandPolicy", "Rule", "matches"]
+__all__ = ["BANDS", "EXPLORATION", "Band", "BandPolicy", "Rule", "matches"]
 
 Band = Literal["SQL", "MQL", "nurture", "disqualified"]
 BANDS: tuple[Band, ...] = get_args(Band)
+EXPLORATION = "exploration"
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Rule:
 class BandPolicy:
     """Thresholds with 0 < mql <= sql, half-open upwards: a probability equal to a threshold is in the higher band.
 
-    A low probability never disqualifies: below `mql` a lead goes to nurture.
+    A low probability never disqualifies: below `mql` a lead goes to nurture. Of the leads below SQL the share
+    `exploration` is called all the same, drawn by a hash of their ids, so that in the end something is known of all.
 
     >>> policy = BandPolicy(sql=0.3, mql=0.1)
     >>> policy.assign(np.array([0.3, 0.2999, 0.1, 0.0])).tolist()
@@ -54,6 +57,7 @@ class BandPolicy:
     cost_per_call: float | None = None
     value_per_win: float | None = None
     currency: str = ""
+    exploration: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.mql <= self.sql:
@@ -64,12 +68,19 @@ class BandPolicy:
         return np.select([probability >= self.sql, probability >= self.mql], ["SQL", "MQL"], default="nurture")
 
     def assign_with_rules(
-        self, probability: NDArray[np.float64], attributes: pd.DataFrame, *, set_apart: Sequence[object] = ()
+        self,
+        probability: NDArray[np.float64],
+        attributes: pd.DataFrame,
+        *,
+        set_apart: Sequence[object] = (),
+        leads: Sequence[str] = (),
     ) -> tuple[list[str], list[str]]:
-        """Return each lead's band and, in words, what decided it: the rule's name or the thresholds.
+        """Return each lead's band and, in words, what decided it: the rule's name, the thresholds or `exploration`.
 
         Parameters
         ----------
+        leads
+            Their ids, to explore; empty: nothing is explored.
         attributes
             One row a probability, with the columns that the rules name. The first rule that fits decides.
         set_apart
@@ -77,6 +88,9 @@ class BandPolicy:
         """
         bands = self.assign(probability).tolist()
         why = [self._say_threshold(band) for band in bands]
+        for place, lead in enumerate(leads if self.exploration else ()):
+            if bands[place] != "SQL" and _draw(lead) < self.exploration:
+                bands[place], why[place] = "SQL", EXPLORATION
         for rule in reversed(self.rules):
             for row in np.flatnonzero(matches(rule, attributes)):
                 bands[row], why[row] = rule.band, rule.name
@@ -84,6 +98,13 @@ class BandPolicy:
             if isinstance(flag, str) and flag:
                 bands[place], why[place] = "disqualified", flag
         return bands, why
+
+    def propensity(self, probability: NDArray[np.float64], why: Sequence[str]) -> NDArray[np.float64]:
+        """Return the chance with which the policy has each lead called; NaN where a rule decided and chance did not."""
+        by_chance = np.where(self.assign(probability) == "SQL", 1.0, self.exploration)
+        own = [self._say_threshold(band) for band in self.assign(probability).tolist()]
+        decided = [one in (EXPLORATION, threshold) for one, threshold in zip(why, own, strict=True)]
+        return np.where(decided, by_chance, np.nan)
 
     def expected_value(self, probability: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return probability · value of a win − cost of a call; NaN without a value."""
@@ -98,7 +119,8 @@ class BandPolicy:
 
     def to_json(self) -> dict[str, object]:
         """Return the readable form that the manifest stores."""
-        return {**asdict(self), "rules": [_write_rule(rule) for rule in self.rules]}
+        content = {**asdict(self), "rules": [_write_rule(rule) for rule in self.rules]}
+        return content if self.exploration else {key: value for key, value in content.items() if key != "exploration"}
 
     @staticmethod
     def from_json(content: Mapping[str, object]) -> BandPolicy:
@@ -106,6 +128,11 @@ class BandPolicy:
         entries: Sequence[Mapping[str, object]] = content["rules"]  # type: ignore[assignment]
         rules = tuple(_read_rule(entry) for entry in entries)
         return BandPolicy(**{**content, "rules": rules})  # type: ignore[arg-type]
+
+
+def _draw(lead: str) -> float:
+    """Return a number in [0, 1) that depends on the lead alone: one that is explored today is tomorrow, too."""
+    return int.from_bytes(hashlib.sha256(f"exploration {lead}".encode()).digest()[:8]) / 2**64
 
 
 def _write_rule(rule: Rule) -> dict[str, object]:

@@ -102,6 +102,20 @@ class CapacitySettings(Section):
     cost_per_call: float | None = Field(None, ge=0)
     value_per_win: float | None = Field(None, gt=0)
     currency: str = ""
+    exploration: float = Field(0.0, ge=0.0, le=0.5)
+
+
+class SelectionSettings(Section):
+    """`[selection]`: which leads sales worked, and with which chance that had been decided.
+
+    Both are columns of the leads, declared `rule`. `worked` holds one of `yes` for a lead that was worked; `propensity`
+    the chance, above 0 and at most 1, with which the policy then in force would have it worked.
+    """
+
+    worked: str
+    propensity: str | None = None
+    yes: tuple[str, ...] = ("yes", "true", "1", "да")
+    most_weight: float = Field(20.0, ge=1.0)
 
 
 class RuleSettings(Section):
@@ -188,6 +202,7 @@ class Settings(Section):
     outcome: OutcomeSettings
     snapshots: SnapshotSettings = SnapshotSettings()
     capacity: CapacitySettings = CapacitySettings()
+    selection: SelectionSettings | None = None
     rules: tuple[RuleSettings, ...] = ()
     hygiene: HygieneSettings = HygieneSettings()
     features: FeatureSettings = FeatureSettings()
@@ -202,6 +217,12 @@ class Settings(Section):
             raise ValueError("outcome.won is empty: name the stages that mean a won lead")
         if self.outcome.column is not None and not self.outcome.won:
             raise ValueError("outcome.won is empty: name the values of outcome.column that mean a won lead")
+        for header in (self.selection.worked, self.selection.propensity) if self.selection is not None else ():
+            if header is not None and self.leads.columns.get(header) != "rule":
+                raise ValueError(
+                    f'selection names {header!r}, which leads.columns does not declare "rule". Declare it so: what '
+                    "sales did is no feature"
+                )
         for rule in self.rules:
             kind = self.leads.columns.get(rule.column)
             if kind is None or kind == "number":

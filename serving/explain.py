@@ -74,7 +74,7 @@ def explain_lead(
     low, high = model.bounds(probability)
     rules = sorted({rule.column for rule in model.policy.rules})
     bands, why = model.policy.assign_with_rules(
-        probability, read_lead_columns(tables, [lead_id], rules), set_apart=snapshots["flag"].to_list()
+        probability, read_lead_columns(tables, [lead_id], rules), set_apart=snapshots["flag"].to_list(), leads=[lead_id]
     )
     every = len(model.columns)
     ((arguments_for, against),) = find_reasons(

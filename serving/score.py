@@ -49,6 +49,7 @@ COLUMNS = (
     "log_odds",
     "band",
     "band_rule",
+    "propensity",
     "expected_value",
     "reason_for_1",
     "reason_for_2",
@@ -223,7 +224,9 @@ def score_frame(
     log_odds = model.log_odds(frame)
     probability = model.calibrator.probability(log_odds)
     low, high = model.bounds(probability)
-    bands, why = model.policy.assign_with_rules(probability, attributes, set_apart=snapshots["flag"].to_list())
+    bands, why = model.policy.assign_with_rules(
+        probability, attributes, set_apart=snapshots["flag"].to_list(), leads=snapshots["lead_id"].to_list()
+    )
     return pd.DataFrame(
         {
             "lead_id": snapshots["lead_id"].to_list(),
@@ -236,6 +239,7 @@ def score_frame(
             "log_odds": log_odds,
             "band": bands,
             "band_rule": why,
+            "propensity": model.policy.propensity(probability, why),
             "expected_value": model.policy.expected_value(probability),
             **reason_columns(model.reasons(frame, language=language)),
             "flags": _join_flags(model.flags(frame), _too_old(snapshots, model)),

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["ScoredLake", "check_out_folder", "score_lake"]
 
 Files = tuple[tuple[str, bytes], ...]
-_NUMBERS = {"probability", "probability_low", "probability_high", "log_odds", "expected_value"}
+_NUMBERS = {"probability", "probability_low", "probability_high", "log_odds", "propensity", "expected_value"}
 _SCHEMA = pa.schema([(name, pa.float64() if name in _NUMBERS else pa.string()) for name in COLUMNS])
 _SPARK_SCHEMA = ", ".join(f"{name} {'double' if name in _NUMBERS else 'string'}" for name in COLUMNS)
 

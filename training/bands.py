@@ -84,6 +84,7 @@ def choose_policy(
         cost_per_call=capacity.cost_per_call,
         value_per_win=capacity.value_per_win,
         currency=capacity.currency,
+        exploration=capacity.exploration,
     )
     return policy, notes
 

@@ -111,7 +111,7 @@ def _dataset(data: FitData) -> lightgbm.Dataset:
     return lightgbm.Dataset(
         np.ascontiguousarray(data.matrix[:, places]),
         label=data.target,
-        weight=np.full(len(data.target), data.weight),
+        weight=data.weights,
         feature_name=[f"f{place}" for place in places],
         categorical_feature=[number for number, category in enumerate(kinds) if category],
     )

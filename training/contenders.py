@@ -108,7 +108,7 @@ def _hold(examples: Examples, *, horizon: timedelta, seed: int, progress: Callab
     forward = try_rungs(examples, learnt, rungs, seed=seed)
     mature = split.mature[forward["base_rate"].rows]
     rows = forward["base_rate"].rows[mature]
-    losses = {rung: said.loss(converted)[mature] for rung, said in forward.items()}
+    losses = {rung: said.loss(converted)[mature] * examples.weigh_all(rows) for rung, said in forward.items()}
     steps = climb(forward, losses, groups=examples.groups[rows])
     held = [step.rung for step in steps if step.held][-1]
     progress("Fitting all of them on everything before the test period, and calibrating them on what they had said")
@@ -169,11 +169,14 @@ def _calibrate(
     if examples.split.kind == "time":
         age = (snapshots["as_of"].max() - snapshots["as_of"]).to_numpy() / np.timedelta64(1, "D")
         weight = 0.5 ** (age / _HALF_LIFE_DAYS)
+    if examples.importance is not None:
+        own = examples.importance[rows] / examples.importance[rows].max()
+        weight = own if weight is None else weight * own
     calibration = _keep_level(
         choose_calibrator(log_odds, examples.converted[rows], leads=examples.leads[rows], weight=weight), log_odds
     )
     level = None
-    if final.delays is not None and examples.split.final.at is not None:
+    if final.delays is not None and examples.split.final.at is not None and examples.importance is None:
         level = _follow(calibration, estimator, examples, final, horizon=horizon, miss=miss)
     return Contender(rung, estimator, calibration, level, log_odds)
 

@@ -68,7 +68,7 @@ class Design:
         target: Vector,
         *,
         strength: float,
-        weight: float = 1.0,
+        weight: Vector,
         rows: NDArray[np.bool_] | None = None,
         start: Vector | None = None,
     ) -> Vector:
@@ -79,8 +79,8 @@ class Design:
 
         Parameters
         ----------
-        target
-            In [0, 1], one a row; a broken label counts on both sides.
+        target, weight
+            One a row; the target in [0, 1]: a broken label counts on both sides.
         rows
             Which to learn from; the others' targets are ignored.
         start
@@ -88,15 +88,17 @@ class Design:
         """
         from scipy import linalg, special
 
-        inputs, target = (self.inputs, target) if rows is None else (self.inputs[rows], target[rows])
-        count, precision = len(target), np.full(inputs.shape[1], 1.0 / strength)
+        inputs = self.inputs
+        if rows is not None:
+            inputs, target, weight = inputs[rows], target[rows], weight[rows]
+        precision = np.full(inputs.shape[1], 1.0 / strength)
         if start is None:
-            rate = float(np.clip(target.mean(), 1e-6, 1 - 1e-6))
+            rate = float(np.clip(np.average(target, weights=weight), 1e-6, 1 - 1e-6))
             start = np.concatenate([[special.logit(rate)], np.zeros(inputs.shape[1])])
         single = np.asfortranarray(inputs, dtype=np.float32)
 
         def loss(numbers: Vector, margin: Vector) -> float:
-            said = weight * float(np.sum(np.logaddexp(0.0, margin) - target * margin))
+            said = float(weight @ (np.logaddexp(0.0, margin) - target * margin))
             return said + 0.5 * float(precision @ numbers[1:] ** 2)
 
         numbers, margin = start, start[0] + inputs @ start[1:]
@@ -117,7 +119,7 @@ class Design:
             else:
                 break
             numbers, margin, reached = numbers - part * step, margin - part * move, found
-            if promised <= 2 * _CLOSE * weight * count:
+            if promised <= 2 * _CLOSE * float(weight.sum()):
                 break
         return numbers
 

@@ -91,7 +91,13 @@ def learn_at(examples: Examples, origin: Origin, *, horizon: timedelta, young: b
     told = asked + horizon / timedelta(microseconds=1)
     encoder = PastTargetEncoder()
     levels = _read_levels(frame, categories)
-    encoder.fit(levels, known.converted, asked=asked, known=told, sample_weight=over * leads / len(rows))
+    encoder.fit(
+        levels,
+        known.converted,
+        asked=asked,
+        known=told,
+        sample_weight=over * examples.weigh_all(rows) * leads / len(rows),
+    )
     columns = _add_rates(columns, encoder, categories)
     matrix = encode_frame(frame.iloc[kept], columns)
     # rates as they were known then, in the place of those known at the origin

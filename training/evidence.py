@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from training.examine import Examined
     from training.ladder import Step
     from training.leak_verdict import Verdict
+    from training.selection import Selection
     from training.split import Split
 
 __all__ = ["BandRow", "Evidence", "Judged", "judge", "rate_by_age", "rate_by_month"]
@@ -113,6 +114,9 @@ class Evidence:
         The ladder, rung by rung.
     promises
         Which precision can be promised above which threshold.
+    selection
+        Who was worked, where leads.toml says so, and `weighted`: log loss and conversions over expected ones in the
+        test period, weighted to all leads.
     """
 
     project: str
@@ -139,6 +143,8 @@ class Evidence:
     delay: DelayTable | None = None
     steps: Sequence[Step] = ()
     promises: Sequence[Certificate] = ()
+    selection: Selection | None = None
+    weighted: tuple[float, float] | None = None
 
     @property
     def headline(self) -> str:

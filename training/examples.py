@@ -18,6 +18,7 @@ from project.errors import NotEnoughDataError
 from training.columns import prune_catalogue, refuse_identity
 from training.hygiene import say_left_out
 from training.labels import label_snapshots
+from training.selection import Selection, select_worked
 from training.split import Split, split_examples
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Examples:
         Their features, same order, exactly the catalogue's columns.
     ruled_out
         Snapshots of leads that a disqualifying rule takes out before any model sees them; flagged leads have none.
+    selection
+        Which leads sales worked, where leads.toml says so: only their snapshots are here.
     """
 
     snapshots: pd.DataFrame
@@ -52,6 +55,24 @@ class Examples:
     immature_leads: int
     ruled_out: int
     warnings: tuple[str, ...]
+    selection: Selection | None = None
+
+    @property
+    def importance(self) -> NDArray[np.float64] | None:
+        """What each row counts beside the others, shape (rows,); null if all count alike."""
+        return None if self.selection is None else self.selection.weight
+
+    def weigh(self, rows: NDArray[np.intp]) -> NDArray[np.float64] | None:
+        """Return what some rows count beside each other, with mean 1; null if all count alike."""
+        if self.importance is None:
+            return None
+        own: NDArray[np.float64] = self.importance[rows]
+        return np.asarray(own / own.mean())
+
+    def weigh_all(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return `weigh`, with ones where all count alike."""
+        weights = self.weigh(rows)
+        return np.ones(len(rows)) if weights is None else weights
 
     @cached_property
     def converted(self) -> NDArray[np.bool_]:
@@ -104,6 +125,8 @@ def build_examples(tables: Tables, settings: Settings, *, rules: tuple[Rule, ...
             "No lead is old enough to know what became of it within outcome.horizon. Bring more history or shorten it."
         )
     warnings += say_left_out(labelled, tables)
+    snapshots, selection, notes = select_worked(snapshots, tables, settings.selection)
+    warnings += notes
     split = split_examples(snapshots, horizon=settings.outcome.horizon, settings=settings.training, dated=tables.dated)
     catalogue = build_catalogue(tables, settings, until=split.periods["fit"].last)
     frame = build_features(snapshots, tables, catalogue)
@@ -118,6 +141,7 @@ def build_examples(tables: Tables, settings: Settings, *, rules: tuple[Rule, ...
         labelled.immature_leads,
         ruled_out,
         tuple(warnings),
+        selection,
     )
 
 

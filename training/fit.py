@@ -40,6 +40,8 @@ class FitData:
         What one row counts, in leads.
     inputs
         Places of the matrix to learn from; the others are left alone.
+    importance
+        What a row counts beside the others, shape (rows,) with mean 1; null if all count alike.
     """
 
     columns: Sequence[ModelColumn]
@@ -48,6 +50,12 @@ class FitData:
     arrived: NDArray[np.int64]
     weight: float = 1.0
     inputs: tuple[int, ...] = ()
+    importance: Vector | None = None
+
+    @property
+    def weights(self) -> Vector:
+        """What each row counts, in leads, shape (rows,)."""
+        return np.full(len(self.target), self.weight) * (1.0 if self.importance is None else self.importance)
 
     def late(self) -> NDArray[np.bool_]:
         """Return which rows belong to the last 15 % of the leads."""
@@ -56,7 +64,13 @@ class FitData:
 
     def part(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> FitData:
         """Return some of the rows."""
-        return replace(self, matrix=self.matrix[rows], target=self.target[rows], arrived=self.arrived[rows])
+        return replace(
+            self,
+            matrix=self.matrix[rows],
+            target=self.target[rows],
+            arrived=self.arrived[rows],
+            importance=None if self.importance is None else self.importance[rows],
+        )
 
     def thinned(self, most: int) -> NDArray[np.intp]:
         """Return the places of at most about so many rows, chosen by chance that is always the same."""
@@ -86,7 +100,7 @@ def fit_logistic(data: FitData, *, strength: float) -> Logistic:
     """
     data = data.thin(_MOST_ROWS)
     design = Design.of(data)
-    return design.read(design.fit(data.target, strength=strength, weight=data.weight))
+    return design.read(design.fit(data.target, strength=strength, weight=data.weights))
 
 
 def find_strength(data: FitData) -> float:
@@ -97,7 +111,7 @@ def find_strength(data: FitData) -> float:
         return _MIDDLE
     design, numbers, losses = Design.of(early), None, []
     for strength in _STRENGTHS:
-        numbers = design.fit(early.target, strength=strength, weight=early.weight, start=numbers)
+        numbers = design.fit(early.target, strength=strength, weight=early.weights, start=numbers)
         margin = design.read(numbers).log_odds(check.matrix)
-        losses.append(float(np.mean(np.logaddexp(0.0, margin) - check.target * margin)))
+        losses.append(float(np.average(np.logaddexp(0.0, margin) - check.target * margin, weights=check.weights)))
     return _STRENGTHS[int(np.argmin(losses))]

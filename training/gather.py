@@ -13,7 +13,7 @@ from project.duration import format_duration
 from training.bands import describe_bands
 from training.certificate import Certificate, certify_precision
 from training.delay_table import DelayTable, tabulate_delays
-from training.evaluate import Metrics
+from training.evaluate import Metrics, log_loss_per_row
 from training.evidence import BASE, Evidence, judge, rate_by_age, rate_by_month
 from training.examine import examine_period
 from training.rivals import fit_odoo_naive_bayes
@@ -80,6 +80,8 @@ def gather_evidence(
         warnings=warnings,
         delay=_tabulate_delays(tables, project.settings.outcome.horizon),
         steps=contest.steps,
+        selection=examples.selection,
+        weighted=_weigh(examples, test, probabilities[name]),
         promises=_promise(probabilities[name], converted, examples.leads[test]),
         examined=examine_period(examples, test, probabilities[name], capacity=project.settings.capacity, seed=seed),
     )
@@ -105,6 +107,14 @@ def _ask_odoo(examples: Examples, test: NDArray[np.intp]) -> NDArray[np.float64]
     return fit_odoo_naive_bayes(examples.frame.iloc[rows], examples.converted[rows]).probability(
         examples.frame.iloc[test]
     )
+
+
+def _weigh(examples: Examples, test: NDArray[np.intp], probability: NDArray[np.float64]) -> tuple[float, float] | None:
+    weights, converted = examples.weigh(test), examples.converted[test]
+    if weights is None:
+        return None
+    loss = float(np.average(log_loss_per_row(probability, converted), weights=weights))
+    return loss, float(weights @ converted) / float(weights @ probability)
 
 
 def _tabulate_delays(tables: Tables, horizon: timedelta) -> DelayTable | None:

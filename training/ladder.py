@@ -116,12 +116,15 @@ def make_data(learnt: Learnt, examples: Examples, *, telling: Telling) -> FitDat
         inputs = tuple(range(count))
     else:
         inputs = tuple(place for place in range(learnt.matrix.shape[1]) if place not in categories & rated)
-    return FitData(learnt.columns, learnt.matrix, learnt.target, examples.arrived[learnt.rows], learnt.weight, inputs)
+    return FitData(
+        learnt.columns, learnt.matrix, learnt.target, examples.arrived[learnt.rows], learnt.weight, inputs,
+        examples.weigh(learnt.rows),
+    )  # fmt: skip
 
 
 def fit_naive_bayes(data: FitData) -> Logistic:
     """Return log-odds of all plus those of each category's level: naive Bayes on shrunk counts, an exact sum."""
-    rate = float(np.clip(np.mean(data.target), 1e-6, 1 - 1e-6))
+    rate = _rate(data)
     terms = []
     for place in range(data.matrix.shape[1]):
         values = data.matrix[:, place]
@@ -131,13 +134,17 @@ def fit_naive_bayes(data: FitData) -> Logistic:
             continue
         codes = np.where(np.isnan(values), len(data.columns[place].frequent) + 1, values).astype(np.int64)
         size = len(data.columns[place].frequent) + 2
-        seen = np.bincount(codes, minlength=size) * data.weight
-        won = np.bincount(codes, weights=data.target, minlength=size) * data.weight
+        seen = np.bincount(codes, weights=data.weights, minlength=size)
+        won = np.bincount(codes, weights=data.target * data.weights, minlength=size)
         told = (won + 20.0 * rate) / (seen + 20.0)
         weights = np.log(told / (1 - told)) - logit(rate)
         blank = LinearTerm("levels", tuple(map(float, weights[:-1])), float(weights[-1]), 0.0)
         terms.append(replace(blank, mean=float(np.mean(blank.raw_contribution(values)))))
     return Logistic(logit(rate) + sum(term.mean for term in terms), tuple(terms))
+
+
+def _rate(data: FitData) -> float:
+    return float(np.clip(np.average(data.target, weights=data.weights), 1e-6, 1 - 1e-6))
 
 
 def try_rungs(examples: Examples, learnt: Sequence[Learnt], rungs: Sequence[Rung], *, seed: int) -> dict[Rung, Forward]:
@@ -202,13 +209,15 @@ def _say_ahead(examples: Examples, origin: Learnt, plans: Sequence[Plan], *, see
 
 
 def _mean_loss(forward: Forward, examples: Examples) -> float:
-    return float(forward.loss(examples.converted)[examples.split.mature[forward.rows]].mean())
+    mature = examples.split.mature[forward.rows]
+    weights = examples.weigh(forward.rows[mature])
+    return float(np.average(forward.loss(examples.converted)[mature], weights=weights))
 
 
 def _fit_simple(plan: Plan, data: FitData, *, seed: int) -> Estimator:
     match plan.rung:
         case "base_rate":
-            return BaseRate(logit(float(np.clip(np.mean(data.target), 1e-6, 1 - 1e-6))))
+            return BaseRate(logit(_rate(data)))
         case "naive_bayes":
             return fit_naive_bayes(data)
         case "logistic":

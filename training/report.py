@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from project.duration import format_duration
 from training.evidence import BASE, BandRow, Evidence
 from training.figures import CONTENDER_NAMES
+from training.selection_words import say_selection, say_uplift
 from training.sentences import (
     UNKNOWN,
     say_compared,
@@ -115,8 +116,10 @@ def _environment() -> Environment:
         "say_parts": say_parts,
         "say_promises": say_promises,
         "say_reached": say_reached,
+        "say_selection": say_selection,
         "say_slices": say_slices,
         "say_smooth_error": say_smooth_error,
+        "say_uplift": say_uplift,
         "signed": write_signed,
         "thresholds": _say_thresholds,
     }

@@ -21,7 +21,7 @@ from project.errors import SettingsError
 from project.files import write_atomically
 from training import simulate_people as people
 from training import simulate_words as words
-from training.simulate_truth import LOSS_SIGMA, WIN_SIGMA, LeadTruth, decide_truth, shuffle_truth
+from training.simulate_truth import LOSS_SIGMA, WIN_SIGMA, LeadTruth, decide_truth, neglect_leads, shuffle_truth
 from training.simulate_words import SIMULATED_LABELS, Codes, Floats, Kind
 
 __all__ = ["SIMULATED_LABELS", "LeadTruth", "SimulatedCrm", "simulate_crm", "write_crm"]
@@ -65,6 +65,8 @@ def simulate_crm(
     new_campaigns: bool = True,
     signal: float = 1.0,
     shuffle_outcomes: bool = False,
+    worked_share: float | None = None,
+    exploration: float = 0.05,
 ) -> SimulatedCrm:
     """Simulate `n_leads` (100 or more) that came in during `months` before `end`; same arguments, same tables.
 
@@ -83,6 +85,10 @@ def simulate_crm(
     shuffle_outcomes
         Deal the fates out to other leads at random, junk or not: no column, event or date tells anything then, but how
         long a lead has been open still does. `truth` speaks of the fates as dealt.
+    worked_share, exploration
+        With a share, sales works the leads that an older score ranks highest, and of the others that many by chance.
+        The rest is neglected, which takes 1 from their log-odds; `leads` then holds `worked` and `propensity`, and
+        `truth` speaks of every lead as if it were worked.
     """
     if n_leads < 100 or months < 1 or not 0 < base_rate <= 0.8 or min(season, signal) < 0:
         raise SettingsError(
@@ -101,7 +107,13 @@ def simulate_crm(
     if shuffle_outcomes:
         truth, dealt = shuffle_truth(truth, seed=seed)
         latent = latent.assign(spam=latent["spam"].to_numpy()[dealt], duplicate=latent["duplicate"].to_numpy()[dealt])
-    lives = _close(latent.assign(lead_id=leads["lead_id"]), truth, end=span[1], rng=rngs[3])
+    fates = truth
+    if worked_share is not None:
+        told = score - signal * latent["intent"].to_numpy()
+        leads, fates = neglect_leads(
+            leads, truth, told, share=worked_share, exploration=exploration, rng=np.random.default_rng([seed, 2])
+        )
+    lives = _close(latent.assign(lead_id=leads["lead_id"]), fates, end=span[1], rng=rngs[3])
     events = _draw_events(words.KINDS, lives, rng=rngs[4])
     touches = _draw_events(words.TOUCH_KINDS, lives, rng=rngs[5]).drop(columns=["value", "recorded_at"])
     touches["outcome"] = words.pick(("reached", "no_answer"), rngs[5].integers(0, 2, len(touches)))

@@ -21,10 +21,11 @@ from scipy.special import expit, ndtr
 from project.errors import SettingsError
 from training.simulate_words import Codes, Floats
 
-__all__ = ["LOSS_SIGMA", "WIN_SIGMA", "LeadTruth", "decide_truth", "shuffle_truth"]
+__all__ = ["LOSS_SIGMA", "WIN_SIGMA", "LeadTruth", "decide_truth", "neglect_leads", "shuffle_truth"]
 
 _DAY = 86_400
 WIN_SIGMA, LOSS_SIGMA = 0.9, 1.0
+_NEGLECT = 1.6
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,34 @@ def shuffle_truth(truth: LeadTruth, *, seed: int) -> tuple[LeadTruth, Codes]:
         loss_share=truth.loss_share[dealt],
         loss_centre=truth.loss_centre[dealt],
     ), dealt
+
+
+def neglect_leads(
+    leads: pd.DataFrame,
+    truth: LeadTruth,
+    score: Floats,
+    *,
+    share: float,
+    exploration: float,
+    rng: np.random.Generator,
+) -> tuple[pd.DataFrame, LeadTruth]:
+    """Let an older score decide who is worked; return the leads with that, and their fates.
+
+    It is what columns say (`score`) with half as much noise. The neglected lose `_NEGLECT` in log-odds to buy ever.
+    `propensity` is the chance with which a lead was to be worked.
+    """
+    older = score + 0.5 * score.std() * rng.standard_normal(len(score))
+    above = older >= np.quantile(older, 1.0 - share)
+    propensity = np.where(above, 1.0, exploration)
+    worked = rng.random(len(score)) < propensity
+    chance = np.where(worked, truth.chance, expit(_logit(truth.chance) - _NEGLECT))
+    told = leads.assign(worked=np.where(worked, "yes", "no"), propensity=propensity)
+    return told, replace(truth, chance=chance)
+
+
+def _logit(chance: Floats) -> Floats:
+    inside = np.clip(chance, 1e-12, 1 - 1e-12)
+    return np.asarray(np.log(inside / (1 - inside)))
 
 
 def _survival(days: Floats, centre: Floats, *, sigma: float) -> Floats:

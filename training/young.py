@@ -60,17 +60,19 @@ def label_young(learnt: Learnt, examples: Examples) -> tuple[Learnt, YoungTrial 
     over = known.seen >= 1.0
     if not young.any() or not 0 < known.converted[over].sum() < over.sum():
         return learnt, None
-    inputs = tuple(range(len(learnt.columns)))
-    data = FitData(learnt.columns, learnt.matrix, learnt.target, examples.arrived[learnt.rows], learnt.weight, inputs)
+    data = FitData(
+        learnt.columns, learnt.matrix, learnt.target, examples.arrived[learnt.rows], learnt.weight,
+        tuple(range(len(learnt.columns))), examples.weigh(learnt.rows),
+    )  # fmt: skip
     rows = data.thinned(_ROWS)
     thin = data.thin(_ROWS)
     design = Design.of(thin)
-    numbers = design.fit(thin.target, strength=_STRENGTH, weight=thin.weight, rows=over[rows])
+    numbers = design.fit(thin.target, strength=_STRENGTH, weight=thin.weights, rows=over[rows])
     first = numbers
     for _ in range(_ROUNDS):
         probability = 1.0 / (1.0 + np.exp(-design.margin(numbers)))
         target = np.where(young[rows], still_to_come(probability, known.seen[rows]), thin.target)
-        numbers = design.fit(target, strength=_STRENGTH, weight=thin.weight, start=numbers)
+        numbers = design.fit(target, strength=_STRENGTH, weight=thin.weights, start=numbers)
     model = design.read(numbers)
     target = learnt.target.copy()
     said = 1.0 / (1.0 + np.exp(-model.log_odds(learnt.matrix[young])))
