@@ -32,6 +32,9 @@ class ModelColumn:
         Empty for a category told by codes alone.
     missing_rate
         The same for leads without a value.
+    crossed
+        Name of another category → level → its level → what the two tell together beyond what each tells alone, in
+        log-odds. A missing value is the level ``""``.
     unknown_en, unknown_ru
         What is said when the value is missing.
     levels_ru
@@ -49,6 +52,7 @@ class ModelColumn:
     levels_ru: Mapping[str, str] = field(default_factory=dict)
     rates: Mapping[str, float] = field(default_factory=dict)
     missing_rate: float = 0.0
+    crossed: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -57,7 +61,8 @@ class ModelColumn:
 
     def to_json(self) -> dict[str, object]:
         """Return the readable form that the manifest stores."""
-        return {**asdict(self), "frequent": list(self.frequent), "rare": list(self.rare)}
+        content = {**asdict(self), "frequent": list(self.frequent), "rare": list(self.rare)}
+        return content if self.crossed else {key: value for key, value in content.items() if key != "crossed"}
 
     @staticmethod
     def from_json(content: Mapping[str, object]) -> ModelColumn:
@@ -71,8 +76,8 @@ def encode_frame(frame: pd.DataFrame, columns: Sequence[ModelColumn]) -> NDArray
 
     The first inputs are the columns in their order. Numbers stay as they are, an infinite one counts as missing; a
     category becomes its code, NaN if it is missing or was never seen. After them comes one input for each category with
-    `rates`: the rate of the level, `missing_rate`, or 0 for a level never seen, which is what is said of all leads.
-    `input_owners` tells which column an input belongs to.
+    `rates`: the rate of the level, `missing_rate`, or 0 for a level never seen, which is what is said of all leads;
+    and one for each pair of `crossed` categories, 0 for a pair never seen. `input_owners` tells whose an input is.
 
     Raises
     ------
@@ -83,31 +88,46 @@ def encode_frame(frame: pd.DataFrame, columns: Sequence[ModelColumn]) -> NDArray
     if absent:
         raise SchemaError(f"The feature frame lacks {name_some(absent)}. Build it with the catalogue of this model.")
     told = [column for column in columns if column.rates]
-    matrix = np.empty((len(frame), len(columns) + len(told)), dtype=np.float64)
+    pairs = [(column, other) for column in columns for other in column.crossed]
+    matrix = np.empty((len(frame), len(columns) + len(told) + len(pairs)), dtype=np.float64)
     for place, column in enumerate(columns):
         matrix[:, place] = _encode(frame[column.name], column)
     for place, column in enumerate(told, start=len(columns)):
         matrix[:, place] = _tell_rates(frame[column.name], column)
+    for place, (column, other) in enumerate(pairs, start=len(columns) + len(told)):
+        if other not in frame.columns:
+            raise SchemaError(f"The feature frame lacks {other}. Build it with the catalogue of this model.")
+        matrix[:, place] = _tell_pairs(frame[column.name], frame[other], column.crossed[other])
     return matrix
 
 
-def input_owners(columns: Sequence[ModelColumn]) -> NDArray[np.intp]:
-    """Return the place of the column that each input of `encode_frame` belongs to.
+def input_owners(columns: Sequence[ModelColumn]) -> list[tuple[int, ...]]:
+    """Return the places of the columns that each input of `encode_frame` belongs to: one, or two for a pair.
 
     >>> numbers = [ModelColumn(name, "number", name, name) for name in "ab"]
-    >>> input_owners([*numbers, ModelColumn("c", "category", "c", "c", rates={"x": 0.5})]).tolist()
-    [0, 1, 2, 2]
+    >>> input_owners([*numbers, ModelColumn("c", "category", "c", "c", rates={"x": 0.5})])
+    [(0,), (1,), (2,), (2,)]
     """
-    told = [place for place, column in enumerate(columns) if column.rates]
-    return np.array([*range(len(columns)), *told], dtype=np.intp)
+    names = {column.name: place for place, column in enumerate(columns)}
+    told = [(place,) for place, column in enumerate(columns) if column.rates]
+    pairs = [(place, names[other]) for place, column in enumerate(columns) for other in column.crossed]
+    return [*((place,) for place in range(len(columns))), *told, *pairs]
 
 
 def own_contributions(shares: NDArray[np.float64], columns: Sequence[ModelColumn]) -> NDArray[np.float64]:
-    """Add up the contributions of inputs by the column they belong to: (rows, inputs) → (rows, columns)."""
+    """Add up contributions of inputs by column, half and half for a pair: (rows, inputs) → (rows, columns)."""
     total = shares[:, : len(columns)].copy()
-    for place, owner in enumerate(input_owners(columns)[len(columns) :], start=len(columns)):
-        total[:, owner] += shares[:, place]
+    for place, owners in enumerate(input_owners(columns)[len(columns) :], start=len(columns)):
+        for owner in owners:
+            total[:, owner] += shares[:, place] / len(owners)
     return total
+
+
+def _tell_pairs(values: pd.Series, others: pd.Series, rates: Mapping[str, Mapping[str, float]]) -> NDArray[np.float64]:
+    one, other = (cells.astype(object).where(cells.notna(), "").to_list() for cells in (values, others))
+    return np.array(
+        [rates.get(left, {}).get(right, 0.0) for left, right in zip(one, other, strict=True)], dtype=np.float64
+    )
 
 
 def _tell_rates(values: pd.Series, column: ModelColumn) -> NDArray[np.float64]:

@@ -140,6 +140,22 @@ def test_a_category_told_by_rates_has_one_more_input_at_the_end() -> None:
     matrix = encode_frame(frame, columns)
     np.testing.assert_array_equal(matrix[:, 3], [0.25, -1.5, 0.125, 0.0])
     np.testing.assert_array_equal(matrix[:, :3], encode_frame(frame, tuple(replace(c, rates={}) for c in columns)))
-    assert input_owners(columns).tolist() == [0, 1, 2, 1]
+    assert input_owners(columns) == [(0,), (1,), (2,), (1,)]
     shares = np.arange(8.0).reshape(2, 4)
     np.testing.assert_array_equal(own_contributions(shares, columns), [[0.0, 4.0, 2.0], [4.0, 12.0, 6.0]])
+
+
+def test_a_pair_has_one_more_input_and_its_contribution_belongs_half_and_half_to_both() -> None:
+    crossed = {"role": {"web": {"boss": 0.5}, "": {"boss": -0.25}}}
+    columns = (
+        ModelColumn("source", "category", "Source", "Источник", frequent=("web",), crossed=crossed),
+        ModelColumn("role", "category", "Role", "Роль", frequent=("boss",)),
+    )
+    assert [ModelColumn.from_json(column.to_json()) for column in columns] == list(columns)
+    frame = pd.DataFrame({"source": ["web", None, "web", "fax"], "role": ["boss", "boss", None, "boss"]}, dtype="str")
+    assert encode_frame(frame, columns)[:, 2].tolist() == [0.5, -0.25, 0.0, 0.0]
+    assert input_owners(columns) == [(0,), (1,), (0, 1)]
+    shares = np.array([[1.0, 2.0, 0.5]])
+    assert own_contributions(shares, columns).tolist() == [[1.25, 2.25]]
+    with pytest.raises(SchemaError, match="role"):
+        encode_frame(frame.drop(columns="role"), columns[:1])

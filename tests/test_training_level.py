@@ -145,3 +145,12 @@ def test_what_levels_have_missed_before_is_not_followed_and_a_shock_beyond_it_is
     shocked = shift_level(AS_SAID, log_odds, observed=observed, seen_share=seen_share, leads=leads, miss=0.3)
     assert shocked.applied
     assert -1.25 < shocked.shift < -0.9
+
+
+def test_where_earlier_moments_tell_how_far_levels_move_a_small_shift_is_followed_in_part() -> None:
+    log_odds, observed, seen_share = draw(5_000, shock=-0.3, seed=9)
+    known = {"observed": observed, "seen_share": seen_share, "leads": np.arange(5_000).astype(str), "miss": 0.25}
+    kept, followed = shift_level(AS_SAID, log_odds, **known), shift_level(AS_SAID, log_odds, **known, follow=True)
+    assert (kept.applied, followed.applied) == (False, True)
+    assert followed.shift == pytest.approx(kept.shift / 2)
+    assert followed.calibrator.calibrated(np.zeros(1))[0] == pytest.approx(followed.shift)

@@ -14,13 +14,15 @@ from models.calibration import Calibrator
 from models.columns import ModelColumn, encode_frame
 from models.estimators import Blend, Estimator
 from training.calibrate import CalibrationChoice, choose_calibrator
-from training.encode import Learnt, learn_at, look_back
+from training.encode import Learnt, Pairs, learn_at, look_back
 from training.ladder import TRY_ROWS, Forward, Rung, Step, climb, fit_rung, supported_rungs, try_rungs
 from training.level import LevelShift, shift_level
+from training.pairs import PairTrial, try_pairs
 from training.young import YoungTrial, label_young, level_miss, they_help
 
 if TYPE_CHECKING:
     from training.examples import Examples
+    from training.split import Origin
 
 __all__ = ["Contender", "Contest", "hold_contest"]
 
@@ -75,6 +77,8 @@ class Contest:
         Whether leads were learnt from whose horizon was not over.
     miss
         How far levels moved from the leads seen last to those that came next, in log-odds, a standard deviation.
+    pairs
+        What became of pairs of categories; null without dates.
     """
 
     columns: tuple[ModelColumn, ...]
@@ -84,6 +88,7 @@ class Contest:
     steps: tuple[Step, ...]
     young: bool
     miss: float
+    pairs: PairTrial | None
     notes: tuple[str, ...]
 
 
@@ -104,6 +109,11 @@ def _hold(examples: Examples, *, horizon: timedelta, seed: int, progress: Callab
         rungs, note = rungs[:1], "No feature varies: nothing but the base rate can be told."
     learnt, trials = _look_back(examples, horizon=horizon)
     young, miss = they_help(trials), level_miss(trials)
+    follow = any(trial is not None for trial in trials)
+    crossed = try_pairs(examples, split.origins[-1], horizon=horizon, young=young)
+    pairs = crossed.taken if crossed is not None else ()
+    if pairs:
+        learnt = [_learn(examples, origin, horizon=horizon, young=young, pairs=pairs) for origin in split.origins]
     progress(f"Trying {len(rungs)} kinds of models at {len(learnt)} earlier moments, each on the leads that came next")
     forward = try_rungs(examples, learnt, rungs, seed=seed)
     mature = split.mature[forward["base_rate"].rows]
@@ -113,15 +123,17 @@ def _hold(examples: Examples, *, horizon: timedelta, seed: int, progress: Callab
     held = [step.rung for step in steps if step.held][-1]
     progress("Fitting all of them on everything before the test period, and calibrating them on what they had said")
     del learnt  # their matrices are large, and so is the one to come
-    final, _ = label_young(learn_at(examples, split.final, horizon=horizon, young=young), examples)
+    final = _learn(examples, split.final, horizon=horizon, young=young, pairs=pairs, most=None)
     estimators = _fit_all(final, examples, forward, seed=seed)
     contenders = tuple(
-        _calibrate(rung, estimators[rung], forward[rung], examples, final, mature, horizon=horizon, miss=miss)
+        _calibrate(
+            rung, estimators[rung], forward[rung], examples, final, mature, horizon=horizon, miss=miss, follow=follow
+        )
         for rung in forward
     )
     chosen = next(contender for contender in contenders if contender.name == held)
     notes = [text for text in (note,) if text is not None]
-    return Contest(final.columns, contenders, chosen, rows, tuple(steps), young, miss, tuple(notes))
+    return Contest(final.columns, contenders, chosen, rows, tuple(steps), young, miss, crossed, tuple(notes))
 
 
 def _look_back(examples: Examples, *, horizon: timedelta) -> tuple[list[Learnt], list[YoungTrial | None]]:
@@ -133,8 +145,21 @@ def _look_back(examples: Examples, *, horizon: timedelta) -> tuple[list[Learnt],
     ]
     learnt, trials = [one for one, _ in every], [trial for _, trial in every]
     if not they_help(trials):
-        learnt = [learn_at(examples, origin, horizon=horizon, young=False, most=TRY_ROWS) for origin in origins]
+        learnt = [_learn(examples, origin, horizon=horizon, young=False) for origin in origins]
     return learnt, trials
+
+
+def _learn(
+    examples: Examples,
+    origin: Origin,
+    *,
+    horizon: timedelta,
+    young: bool,
+    pairs: Pairs = (),
+    most: int | None = TRY_ROWS,
+) -> Learnt:
+    """Return an origin's view, the young with labels if they are learnt from."""
+    return label_young(learn_at(examples, origin, horizon=horizon, young=young, most=most, pairs=pairs), examples)[0]
 
 
 def _fit_all(final: Learnt, examples: Examples, forward: dict[Rung, Forward], *, seed: int) -> dict[Rung, Estimator]:
@@ -162,6 +187,7 @@ def _calibrate(
     *,
     horizon: timedelta,
     miss: float,
+    follow: bool,
 ) -> Contender:
     rows, log_odds = said.rows[mature], said.log_odds[mature]
     snapshots = examples.snapshots.iloc[rows]
@@ -177,7 +203,7 @@ def _calibrate(
     )
     level = None
     if final.delays is not None and examples.split.final.at is not None and examples.importance is None:
-        level = _follow(calibration, estimator, examples, final, horizon=horizon, miss=miss)
+        level = _follow(calibration, estimator, examples, final, horizon=horizon, miss=miss, follow=follow)
     return Contender(rung, estimator, calibration, level, log_odds)
 
 
@@ -203,6 +229,7 @@ def _follow(
     *,
     horizon: timedelta,
     miss: float,
+    follow: bool,
 ) -> LevelShift | None:
     """Correct the level by what had been seen, when the test period began, of the leads of the last horizon."""
     split = examples.split
@@ -218,4 +245,5 @@ def _follow(
         seen_share=known.seen[told],
         leads=examples.leads[rows],
         miss=miss,
+        follow=follow,
     )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from models.columns import ModelColumn, encode_frame
 from training.columns import learn_columns
 from training.delays import DelayCurve, Known, known_at, learn_delays
+from training.pair_encoder import PastPairEncoder
 from training.target_encoder import PastTargetEncoder
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from training.examples import Examples
     from training.split import Origin
 
-__all__ = ["Learnt", "learn_at", "look_back"]
+__all__ = ["Learnt", "Pairs", "learn_at", "look_back", "read_levels"]
+
+Pairs = tuple[tuple[str, str], ...]
 
 _MISSING = "\0missing"  # no level can be called so: text from files holds no NUL
 
@@ -61,7 +64,15 @@ class Learnt:
         return self.leads / max(1, len(self.matrix))
 
 
-def learn_at(examples: Examples, origin: Origin, *, horizon: timedelta, young: bool, most: int | None = None) -> Learnt:
+def learn_at(
+    examples: Examples,
+    origin: Origin,
+    *,
+    horizon: timedelta,
+    young: bool,
+    most: int | None = None,
+    pairs: Pairs = (),
+) -> Learnt:
     """Learn columns, rates of levels and the delay curve from what was known at an origin.
 
     Parameters
@@ -70,6 +81,8 @@ def learn_at(examples: Examples, origin: Origin, *, horizon: timedelta, young: b
         Whether to learn from leads whose horizon was not over yet, too.
     most
         How many rows the model itself may learn from; more are thinned by chance that is always the same.
+    pairs
+        Names of categories to tell together, too.
     """
     rows = origin.fit
     delays = _learn_delays(examples.snapshots.iloc[rows], origin, horizon)
@@ -90,18 +103,21 @@ def learn_at(examples: Examples, origin: Origin, *, horizon: timedelta, young: b
     asked = snapshots["as_of"].to_numpy().astype("datetime64[us]").astype(np.int64).astype(np.float64)
     told = asked + horizon / timedelta(microseconds=1)
     encoder = PastTargetEncoder()
-    levels = _read_levels(frame, categories)
-    encoder.fit(
-        levels,
-        known.converted,
-        asked=asked,
-        known=told,
-        sample_weight=over * examples.weigh_all(rows) * leads / len(rows),
-    )
+    levels = read_levels(frame, [column.name for column in categories])
+    counts = over * examples.weigh_all(rows) * leads / len(rows)
+    encoder.fit(levels, known.converted, asked=asked, known=told, sample_weight=counts)
     columns = _add_rates(columns, encoder, categories)
+    told_then = [encoder.transform(levels[kept], asked=asked[kept])]
+    if pairs:
+        places = {column.name: place for place, column in enumerate(categories)}
+        held = sorted((places[one], places[other]) for one, other in pairs if {one, other} <= set(places))
+        crossed = PastPairEncoder(pairs=held)
+        crossed.fit(levels, known.converted, asked=asked, known=told, sample_weight=counts)
+        columns = _add_pairs(columns, crossed, categories)
+        told_then.append(crossed.transform(levels[kept], asked=asked[kept]))
     matrix = encode_frame(frame.iloc[kept], columns)
     # rates as they were known then, in the place of those known at the origin
-    matrix[:, len(columns) :] = encoder.transform(levels[kept], asked=asked[kept])
+    matrix[:, len(columns) :] = np.column_stack(told_then)
     return Learnt(origin, rows[kept], known.part(kept), target[kept], columns, matrix, delays, leads)
 
 
@@ -144,9 +160,25 @@ def _ages(snapshots: pd.DataFrame) -> NDArray[np.int64]:
     return (age / np.timedelta64(1, "s")).round().astype(np.int64)
 
 
-def _read_levels(frame: pd.DataFrame, categories: Sequence[ModelColumn]) -> NDArray[np.object_]:
-    cells = [frame[column.name].astype(object).fillna(_MISSING).to_numpy(dtype=object) for column in categories]
+def read_levels(frame: pd.DataFrame, names: Sequence[str]) -> NDArray[np.object_]:
+    """Return the cells of categories, shape (rows, names); a missing one is a level of its own."""
+    cells = [frame[name].astype(object).fillna(_MISSING).to_numpy(dtype=object) for name in names]
     return np.column_stack(cells).astype(object)
+
+
+def _add_pairs(
+    columns: tuple[ModelColumn, ...], encoder: PastPairEncoder, categories: Sequence[ModelColumn]
+) -> tuple[ModelColumn, ...]:
+    crossed: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    for (one, other), rates in zip(encoder.pairs_, encoder.rates_, strict=True):
+        table = crossed.setdefault(categories[one].name, {}).setdefault(categories[other].name, {})
+        for (left, right), rate in rates.items():
+            table.setdefault(_plain(left), {})[_plain(right)] = rate
+    return tuple(replace(column, crossed=crossed.get(column.name, {})) for column in columns)
+
+
+def _plain(level: str) -> str:
+    return "" if level == _MISSING else level
 
 
 def _add_rates(

@@ -27,7 +27,19 @@ from training.fit import FitData, find_strength, fit_logistic
 if TYPE_CHECKING:
     from training.examples import Examples
 
-__all__ = ["RUNGS", "TRY_ROWS", "Forward", "Plan", "Step", "climb", "fit_rung", "supported_rungs", "try_rungs"]
+__all__ = [
+    "RUNGS",
+    "TELLINGS",
+    "TRY_ROWS",
+    "Forward",
+    "Plan",
+    "Step",
+    "climb",
+    "fit_rung",
+    "standard_error",
+    "supported_rungs",
+    "try_rungs",
+]
 
 Vector = NDArray[np.float64]
 Rung = Literal["base_rate", "naive_bayes", "logistic", "lightgbm", "blend"]
@@ -113,7 +125,8 @@ def make_data(learnt: Learnt, examples: Examples, *, telling: Telling) -> FitDat
     categories = {place for place, column in enumerate(learnt.columns) if column.kind == "category"}
     rated = {place for place, column in enumerate(learnt.columns) if column.rates}
     if telling == "codes" or not rated:
-        inputs = tuple(range(count))
+        # pairs are no codes, but nothing else tells them
+        inputs = (*range(count), *range(count + len(rated), learnt.matrix.shape[1]))
     else:
         inputs = tuple(place for place in range(learnt.matrix.shape[1]) if place not in categories & rated)
     return FitData(
@@ -248,14 +261,15 @@ def climb(forward: dict[Rung, Forward], losses: dict[Rung, Vector], *, groups: N
             held = rung
             continue
         gain = losses[held] - losses[rung]
-        error = _standard_error(gain, groups)
+        error = standard_error(gain, groups)
         taken = bool(gain.mean() > error)
         steps.append(Step(rung, float(losses[rung].mean()), float(gain.mean()), error, taken))
         held = rung if taken else held
     return steps
 
 
-def _standard_error(values: Vector, groups: NDArray[np.int64]) -> float:
+def standard_error(values: Vector, groups: NDArray[np.int64]) -> float:
+    """Return the standard error of the mean of rows, where those of a group count together."""
     _, place = np.unique(groups, return_inverse=True)
     sums = np.bincount(place, weights=values - values.mean())
     return float(np.sqrt(np.sum(sums**2)) / len(values))

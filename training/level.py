@@ -32,7 +32,7 @@ class LevelShift:
         In log-odds; the error is the standard deviation of the shift after seeing the rows, 0.25 without any, and of
         how far levels have moved between the leads seen and those that came next.
     applied
-        Whether the shift is more than two errors from zero.
+        Whether the shift is more than two errors from zero, or was to be followed as far as it lasts.
     """
 
     calibrator: Calibrator
@@ -49,6 +49,7 @@ def shift_level(
     seen_share: NDArray[np.float64],
     leads: NDArray[np.str_],
     miss: float = 0.0,
+    follow: bool = False,
 ) -> LevelShift:
     """Find how far the base rate of the latest leads has moved, most of which are too young to know.
 
@@ -71,6 +72,9 @@ def shift_level(
     miss
         How far the level of the leads that came next has been from the one seen of the leads before, in log-odds: a
         standard deviation. It adds to the error, and what it may explain of the shift is not followed.
+    follow
+        Whether earlier moments were there to measure `miss`. Then the share sd² / (sd² + miss²) of the shift is applied
+        whatever its size, since that much of it is expected to last; without them only one beyond two errors is.
 
     Raises
     ------
@@ -124,4 +128,6 @@ def shift_level(
     applied = abs(shift) > _ERRORS_NEEDED * error
     if applied:
         shift *= 1.0 - (miss / shift) ** 2
+    elif follow:
+        applied, shift = True, shift * sd**2 / (sd**2 + miss**2)
     return LevelShift(calibrator.shifted(shift) if applied else calibrator, shift, error, applied)

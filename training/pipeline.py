@@ -123,6 +123,7 @@ def _facts(
         "ladder": [asdict(step) for step in contest.steps],
         "young_leads_used": contest.young,
         "level_miss": contest.miss,
+        "pairs": None if contest.pairs is None else {**asdict(contest.pairs), "taken": bool(contest.pairs.taken)},
         "calibration": _tell_calibration(contest),
         "skill": evidence.skill,
         "headline": evidence.headline,

@@ -67,6 +67,8 @@ def simulate_crm(
     shuffle_outcomes: bool = False,
     worked_share: float | None = None,
     exploration: float = 0.05,
+    shock: float = 0.0,
+    shock_from: float = 0.5,
 ) -> SimulatedCrm:
     """Simulate `n_leads` (100 or more) that came in during `months` before `end`; same arguments, same tables.
 
@@ -89,6 +91,8 @@ def simulate_crm(
         With a share, sales works the leads that an older score ranks highest, and of the others that many by chance.
         The rest is neglected, which takes 1 from their log-odds; `leads` then holds `worked` and `propensity`, and
         `truth` speaks of every lead as if it were worked.
+    shock, shock_from
+        What log-odds gain at once for leads that come in after this share of the span.
     """
     if n_leads < 100 or months < 1 or not 0 < base_rate <= 0.8 or min(season, signal) < 0:
         raise SettingsError(
@@ -103,6 +107,7 @@ def simulate_crm(
     accounts = people.describe_accounts(latent, firms, rng=rngs[2])
     leads = people.describe_leads(latent, accounts, rng=rngs[2])
     score = _score(latent, drift=drift, season=season, signal=signal, rng=rngs[1])
+    score = score + shock * (latent["share"].to_numpy() >= shock_from)
     truth = decide_truth(latent, leads["lead_id"], score=score, base_rate=base_rate)
     if shuffle_outcomes:
         truth, dealt = shuffle_truth(truth, seed=seed)

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-__all__ = ["PastTargetEncoder"]
+__all__ = ["PastTargetEncoder", "comparable"]
 
 
 class PastTargetEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -92,7 +92,7 @@ class PastTargetEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] 
         first = np.searchsorted(self.edges_, told, side="left") + 1
         self.levels_, self._grown = [], []
         for column in levels.T:
-            known_levels, codes = np.unique(_comparable(column), return_inverse=True)
+            known_levels, codes = np.unique(comparable(column), return_inverse=True)
             self.levels_.append(known_levels)
             self._grown.append(self._grow(codes, first, weight * positive, weight, size=len(known_levels)))
         self.rates_ = [grown[:, -1] for grown in self._grown]
@@ -118,6 +118,12 @@ class PastTargetEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] 
         shrunk = (won + self.smoothing * rate) / (seen + self.smoothing)
         return np.asarray(special.logit(shrunk) - special.logit(rate))
 
+    def grown(self, column: int) -> NDArray[np.float64]:
+        """Return what the levels of a column become in every block of time and after the last: (levels, blocks + 2)."""
+        check_is_fitted(self)
+        found: NDArray[np.float64] = self._grown[column]
+        return found
+
     def transform(self, X: ArrayLike, *, asked: ArrayLike | None = None) -> NDArray[np.float64]:
         """Return the rates, shape (rows, columns), as known when each row was asked, or after everything learnt."""
         check_is_fitted(self)
@@ -130,12 +136,12 @@ class PastTargetEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] 
         told = np.empty(levels.shape)
         for number, column in enumerate(levels.T):
             known, grown = self.levels_[number], self._grown[number]
-            cells = _comparable(column)
+            cells = comparable(column)
             place = np.minimum(np.searchsorted(known, cells), len(known) - 1)
             told[:, number] = np.where(known[place] == cells, grown[place, block], 0.0)
         return told
 
 
-def _comparable(column: NDArray[np.generic]) -> NDArray[np.generic]:
+def comparable(column: NDArray[np.generic]) -> NDArray[np.generic]:
     """Return levels that can be sorted: text as text, numbers as they are."""
     return column.astype(str) if column.dtype.kind in "OUS" else column
