@@ -65,6 +65,7 @@ def save_model(model: LeadModel, folder: Path, *, canary: Canary, facts: Mapping
         "calibrator": model.calibrator.to_json(),
         "policy": model.policy.to_json(),
         **({"interval": model.interval.to_json()} if model.interval is not None else {}),
+        **({"unusual_from": model.unusual_from} if model.unusual_from is not None else {}),
         "files": {name: hash_bytes(text) for name, text in files.items()},
     }
     manifest = {**content, "model_id": _seal(content)}
@@ -143,6 +144,7 @@ def load_model(folder: Path, *, build_canary: BuildCanary | None = None, verifie
             policy=BandPolicy.from_json(manifest["policy"]),
             manifest=manifest,
             interval=IntervalTable.from_json(manifest["interval"]) if "interval" in manifest else None,
+            unusual_from=manifest.get("unusual_from"),
         )
     except ArtefactError:
         raise

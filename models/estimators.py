@@ -122,6 +122,11 @@ class Blend:
             total += weight * part.log_odds(matrix)
         return total
 
+    def spread(self, matrix: Matrix) -> Vector:
+        """Return how far the parts are apart, the standard deviation of their log-odds, shape (rows,)."""
+        said = np.column_stack([part.log_odds(matrix) for part in self.parts])
+        return np.asarray(said.std(axis=1))
+
     def contributions(self, matrix: Matrix) -> tuple[Matrix, float]:
         """Return the weighted sums of the parts' contributions and bases."""
         total, base = np.zeros(matrix.shape), 0.0

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.bands import BandPolicy
 from models.calibration import Calibrator
 from models.columns import ModelColumn, encode_frame, find_flags, own_contributions
-from models.estimators import Estimator
+from models.estimators import Blend, Estimator
 from models.interval import IntervalTable
 from models.reasons import Language, Reason, find_reasons
 
@@ -32,6 +32,8 @@ class LeadModel:
         The readable half of the artefact; empty until the model is saved.
     interval
         What similarly scored leads did; null in models that were saved before there was one.
+    unusual_from
+        Log-odds by which the parts of a blend differ in one of a hundred leads of the past; null for other models.
     """
 
     columns: tuple[ModelColumn, ...]
@@ -40,6 +42,7 @@ class LeadModel:
     policy: BandPolicy
     manifest: Mapping[str, object]
     interval: IntervalTable | None = None
+    unusual_from: float | None = None
 
     def log_odds(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """Return log-odds before calibration, shape (rows,)."""
@@ -68,7 +71,11 @@ class LeadModel:
 
     def flags(self, frame: pd.DataFrame) -> list[str]:
         """Return for every row what the model could not take as it was."""
-        return find_flags(frame, self.columns)
+        noted = find_flags(frame, self.columns)
+        if self.unusual_from is None or not isinstance(self.estimator, Blend) or not len(frame):
+            return noted
+        apart = self.estimator.spread(encode_frame(frame, self.columns)) > self.unusual_from
+        return [";".join(filter(None, [note, "unusual" * bool(odd)])) for note, odd in zip(noted, apart, strict=True)]
 
     @property
     def model_id(self) -> str:

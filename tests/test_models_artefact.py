@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pandas as pd
 import pytest
 
 from models.artefact import PROTOCOL, answer_canary, load_model, read_manifest, save_model
+from models.columns import encode_frame
+from models.estimators import Blend
 from project.errors import ArtefactError
 from small_models import (
     GOLDEN,
@@ -385,3 +388,16 @@ def test_the_interval_comes_back_as_it_was_and_older_models_have_none(originals:
     older = load_model(GOLDEN / "lightgbm" / name)
     assert older.interval is None
     assert np.isnan(older.bounds(np.array([0.2]))).all()
+
+
+def test_a_lead_about_which_the_parts_of_a_model_differ_is_flagged_and_the_limit_is_kept(tmp_path: Path) -> None:
+    model = small_model("blend")
+    frame = make_frame(400, seed=3)
+    assert not any("unusual" in flag for flag in model.flags(frame))
+    assert isinstance(model.estimator, Blend)
+    spread = model.estimator.spread(encode_frame(frame, model.columns))
+    wary = replace(model, unusual_from=float(np.quantile(spread, 0.9)))
+    flagged = np.array(["unusual" in flag.split(";") for flag in wary.flags(frame)])
+    np.testing.assert_array_equal(flagged, spread > np.quantile(spread, 0.9))
+    saved = save_model(wary, tmp_path, canary=make_canary(wary, make_frame(6, seed=1)), facts={})
+    assert load_model(tmp_path / saved.model_id).unusual_from == wary.unusual_from

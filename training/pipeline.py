@@ -24,6 +24,7 @@ from training.gather import gather_evidence
 from training.hygiene import report_hygiene
 from training.leak_court import judge_project, refuse_leaks
 from training.similar import build_interval_table
+from training.unusual import find_unusual
 
 if TYPE_CHECKING:
     from features.tables import Tables
@@ -79,7 +80,10 @@ def train_model(project: Project, *, progress: Progress) -> Trained:
         coverage=examples.coverage(rows),
     )
     interval = build_interval_table(chosen.forward_probability, examples.converted[rows], leads=examples.leads[rows])
-    model = LeadModel(contest.columns, chosen.estimator, chosen.calibrator, policy, {}, interval)
+    model = LeadModel(
+        contest.columns, chosen.estimator, chosen.calibrator, policy, {}, interval,
+        find_unusual(chosen.estimator, contest.columns, examples),
+    )  # fmt: skip
     progress("Judging all of them on the test period")
     warnings = [*examples.split.warnings, *examples.warnings, *contest.notes, *band_notes, *trial.notes()]
     evidence = replace(gather_evidence(project, tables, examples, contest, model, warnings), leaks=trial.of_interest())
