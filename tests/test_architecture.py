@@ -25,6 +25,7 @@ MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 ONLY_IN = {
     "pyspark": {"features/spark.py", "serving/spark.py"},
     "mlflow": {"training/tracking.py", "serving/mlflow_model.py"},
+    "optuna": {"training/tune.py"},
     "shap": {"training/figures.py"},
     "matplotlib": {
         "training/check_figures.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -136,6 +137,10 @@ def train(
         bool,
         typer.Option("--promote-if-better", help="Then do what promote does; a champion that is kept is no error."),
     ] = False,
+    tune: Annotated[
+        float | None,
+        typer.Option("--tune", min=0.1, help="Search this many minutes for better trees; the next search goes on."),
+    ] = None,
     json_: JsonOption = False,
 ) -> int | None:
     """Train, judge on a later period, save, and log to MLflow.
@@ -143,6 +148,8 @@ def train(
     The first model becomes the champion; later ones become the challenger until you promote them.
 
     Example: leads train --project crm
+
+    Example: leads train --project crm --tune 10 --promote-if-better
     """
     from features.tables import reject_share
     from project.files import lock_folder
@@ -154,7 +161,8 @@ def train(
     found = find_project(project)
     challenge: dict[str, object] = {}
     with lock_folder(found.state):
-        trained = train_model(found, progress=terminal.step)
+        seconds = 60.0 * tune if tune is not None else None
+        trained = train_model(found, progress=terminal.step, tune_seconds=seconds, clock=time.monotonic)
         terminal.step("Drawing the report and logging to MLflow")
         recorded = record_training(found, trained, now=datetime.now(UTC))
         show_training(terminal, trained, recorded)

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from models.calibration import Calibrator
 from models.columns import ModelColumn, encode_frame
 from models.estimators import Blend, Estimator
+from training.boost import Tuned
 from training.calibrate import CalibrationChoice, choose_calibrator
 from training.encode import Learnt, Pairs, learn_at, look_back
 from training.ladder import TRY_ROWS, Forward, Rung, Step, climb, fit_rung, supported_rungs, try_rungs
 from training.level import LevelShift, shift_level
 from training.pairs import PairTrial, try_pairs
+from training.tune import Tuning, tune_trees
 from training.young import YoungTrial, label_young, level_miss, they_help
 
 if TYPE_CHECKING:
@@ -79,6 +81,8 @@ class Contest:
         How far levels moved from the leads seen last to those that came next, in log-odds, a standard deviation.
     pairs
         What became of pairs of categories; null without dates.
+    tuned
+        Parameters of the trees that replace the usual ones.
     """
 
     columns: tuple[ModelColumn, ...]
@@ -89,18 +93,33 @@ class Contest:
     young: bool
     miss: float
     pairs: PairTrial | None
+    tuned: Tuned
     notes: tuple[str, ...]
 
 
-def hold_contest(examples: Examples, *, horizon: timedelta, seed: int, progress: Callable[[str], None]) -> Contest:
+def hold_contest(
+    examples: Examples,
+    *,
+    horizon: timedelta,
+    seed: int,
+    progress: Callable[[str], None],
+    tuning: Tuning | None = None,
+) -> Contest:
     """Try the rungs at the origins, choose one, and fit all of them on everything before the test period."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1, user_api="blas"):  # sums in another order would make another model
-        return _hold(examples, horizon=horizon, seed=seed, progress=progress)
+        return _hold(examples, horizon=horizon, seed=seed, progress=progress, tuning=tuning)
 
 
-def _hold(examples: Examples, *, horizon: timedelta, seed: int, progress: Callable[[str], None]) -> Contest:
+def _hold(
+    examples: Examples,
+    *,
+    horizon: timedelta,
+    seed: int,
+    progress: Callable[[str], None],
+    tuning: Tuning | None,
+) -> Contest:
     split = examples.split
     converted = examples.converted
     fit = split.final.fit
@@ -115,7 +134,10 @@ def _hold(examples: Examples, *, horizon: timedelta, seed: int, progress: Callab
     if pairs:
         learnt = [_learn(examples, origin, horizon=horizon, young=young, pairs=pairs) for origin in split.origins]
     progress(f"Trying {len(rungs)} kinds of models at {len(learnt)} earlier moments, each on the leads that came next")
-    forward = try_rungs(examples, learnt, rungs, seed=seed)
+    tuned: Tuned = ()
+    if tuning is not None and "lightgbm" in rungs:
+        tuned = tune_trees(examples, learnt, tuning, seed=seed, progress=progress)
+    forward = try_rungs(examples, learnt, rungs, seed=seed, tuned=tuned)
     mature = split.mature[forward["base_rate"].rows]
     rows = forward["base_rate"].rows[mature]
     losses = {rung: said.loss(converted)[mature] * examples.weigh_all(rows) for rung, said in forward.items()}
@@ -133,7 +155,7 @@ def _hold(examples: Examples, *, horizon: timedelta, seed: int, progress: Callab
     )
     chosen = next(contender for contender in contenders if contender.name == held)
     notes = [text for text in (note,) if text is not None]
-    return Contest(final.columns, contenders, chosen, rows, tuple(steps), young, miss, crossed, tuple(notes))
+    return Contest(final.columns, contenders, chosen, rows, tuple(steps), young, miss, crossed, tuned, tuple(notes))
 
 
 def _look_back(examples: Examples, *, horizon: timedelta) -> tuple[list[Learnt], list[YoungTrial | None]]:

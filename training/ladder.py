@@ -20,7 +20,7 @@ from models.columns import encode_frame
 from models.estimators import BaseRate, Estimator
 from models.linear import LinearTerm, Logistic
 from training.beside import run_beside
-from training.boost import find_rounds, fit_bag, fit_trees
+from training.boost import Tuned, find_rounds, fit_bag, fit_trees
 from training.encode import Learnt
 from training.fit import FitData, find_strength, fit_logistic
 
@@ -64,6 +64,8 @@ class Plan:
         Of the logistic regression, and how many trees.
     share
         Of the trees in a blend.
+    tuned
+        Parameters of the trees that replace the usual ones.
     """
 
     rung: Rung
@@ -71,6 +73,7 @@ class Plan:
     strength: float = 0.0
     rounds: int = 0
     share: float = 1.0
+    tuned: Tuned = ()
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,9 @@ def _rate(data: FitData) -> float:
     return float(np.clip(np.average(data.target, weights=data.weights), 1e-6, 1 - 1e-6))
 
 
-def try_rungs(examples: Examples, learnt: Sequence[Learnt], rungs: Sequence[Rung], *, seed: int) -> dict[Rung, Forward]:
+def try_rungs(
+    examples: Examples, learnt: Sequence[Learnt], rungs: Sequence[Rung], *, seed: int, tuned: Tuned = ()
+) -> dict[Rung, Forward]:
     """Fit every rung at every origin and let it say what comes next; how to be told is chosen at the last one.
 
     Returns
@@ -168,7 +173,7 @@ def try_rungs(examples: Examples, learnt: Sequence[Learnt], rungs: Sequence[Rung
     dict
         Forward predictions of each rung, all of the same rows.
     """
-    plans = _make_plans(examples, learnt[-1], rungs, seed=seed)
+    plans = _make_plans(examples, learnt[-1], rungs, seed=seed, tuned=tuned)
     said = _say_ahead(examples, learnt[-1], [plan for several in plans.values() for plan in several], seed=seed)
     ahead = learnt[-1].origin.ahead
     best = {
@@ -195,7 +200,9 @@ def try_rungs(examples: Examples, learnt: Sequence[Learnt], rungs: Sequence[Rung
     return found
 
 
-def _make_plans(examples: Examples, last: Learnt, rungs: Sequence[Rung], *, seed: int) -> dict[Rung, list[Plan]]:
+def _make_plans(
+    examples: Examples, last: Learnt, rungs: Sequence[Rung], *, seed: int, tuned: Tuned
+) -> dict[Rung, list[Plan]]:
     """Return the plans to choose from, with the strength and the rounds that suit the latest leads."""
     tellings = TELLINGS if any(column.rates for column in last.columns) else TELLINGS[:1]
     data = {telling: make_data(last, examples, telling=telling) for telling in tellings}
@@ -203,9 +210,9 @@ def _make_plans(examples: Examples, last: Learnt, rungs: Sequence[Rung], *, seed
     if "logistic" in rungs:
         plans["logistic"] = [Plan("logistic", told, strength=find_strength(data[told])) for told in tellings]
     if "lightgbm" in rungs:
-        rounds = run_beside([partial(find_rounds, data[told], seed=seed) for told in tellings])
+        rounds = run_beside([partial(find_rounds, data[told], seed=seed, tuned=tuned) for told in tellings])
         plans["lightgbm"] = [
-            Plan("lightgbm", told, rounds=number) for told, number in zip(tellings, rounds, strict=True)
+            Plan("lightgbm", told, rounds=number, tuned=tuned) for told, number in zip(tellings, rounds, strict=True)
         ]
     return plans
 
@@ -236,7 +243,7 @@ def _fit_simple(plan: Plan, data: FitData, *, seed: int) -> Estimator:
         case "logistic":
             return fit_logistic(data, strength=plan.strength)
         case "lightgbm":
-            return fit_trees(data, rounds=plan.rounds, seed=seed)
+            return fit_trees(data, rounds=plan.rounds, seed=seed, tuned=plan.tuned)
         case "blend":
             raise ValueError("a blend is made of others, not fitted")
 
@@ -280,5 +287,7 @@ def fit_rung(learnt: Learnt, examples: Examples, plan: Plan, *, seed: int) -> Es
     data = make_data(learnt, examples, telling=plan.telling)
     if plan.rung == "lightgbm":
         members = _MEMBERS if len(data.target) < _MANY_ROWS else _FEWER_MEMBERS
-        return fit_bag(data, examples.groups[learnt.rows], rounds=plan.rounds, members=members, seed=seed)
+        return fit_bag(
+            data, examples.groups[learnt.rows], rounds=plan.rounds, members=members, seed=seed, tuned=plan.tuned
+        )
     return _fit_simple(plan, data, seed=seed)

@@ -24,6 +24,7 @@ from training.gather import gather_evidence
 from training.hygiene import report_hygiene
 from training.leak_court import judge_project, refuse_leaks
 from training.similar import build_interval_table
+from training.tune import Tuning
 from training.unusual import find_unusual
 
 if TYPE_CHECKING:
@@ -47,10 +48,17 @@ class Trained:
     contest: Contest
 
 
-def train_model(project: Project, *, progress: Progress) -> Trained:
+def train_model(
+    project: Project, *, progress: Progress, tune_seconds: float | None = None, clock: Callable[[], float] | None = None
+) -> Trained:
     """Read, label, split, try, choose, fit, calibrate, judge, and save under `state/models`.
 
     Nothing is promoted and nothing is tracked here: the saved directory stands for itself.
+
+    Parameters
+    ----------
+    tune_seconds, clock
+        How long to search for better parameters of the trees, by which clock; null: not at all.
 
     Raises
     ------
@@ -70,7 +78,13 @@ def train_model(project: Project, *, progress: Progress) -> Trained:
     report_hygiene(project, tables, rules=rules)
     trial = judge_project(project, tables, examples, progress=progress, thorough=False)
     refuse_leaks(trial)
-    contest = hold_contest(examples, horizon=settings.outcome.horizon, seed=settings.training.seed, progress=progress)
+    tuning = None
+    if tune_seconds is not None and clock is not None:
+        name = hash_bytes(f"{tables.data_hash} {settings.hash}".encode())[:16]
+        tuning = Tuning(tune_seconds, project.state / "tuning.db", name, clock)
+    contest = hold_contest(
+        examples, horizon=settings.outcome.horizon, seed=settings.training.seed, progress=progress, tuning=tuning
+    )
     chosen, rows = contest.chosen, contest.rows
     policy, band_notes = choose_policy(
         examples.snapshots.iloc[rows],
@@ -127,6 +141,7 @@ def _facts(
         "ladder": [asdict(step) for step in contest.steps],
         "young_leads_used": contest.young,
         "level_miss": contest.miss,
+        "tuned": dict(contest.tuned),
         "pairs": None if contest.pairs is None else {**asdict(contest.pairs), "taken": bool(contest.pairs.taken)},
         "calibration": _tell_calibration(contest),
         "skill": evidence.skill,
