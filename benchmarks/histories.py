@@ -96,7 +96,7 @@ def _write_real(history: History, folder: Path) -> None:
 def _write_simulated(history: History, folder: Path) -> object:
     """Write the demo's settings with another history; every loss counts as one, since the truth speaks of all leads."""
     from training.demo import write_demo_project
-    from training.simulate import simulate_crm, write_crm
+    from training.simulator.crm import simulate_crm, write_crm
 
     write_demo_project(folder, n_leads=100, seed=history.seed)
     moves = {"drift": -0.35} if history.drift else {"drift": 0.0, "season": 0.0, "new_campaigns": False}
@@ -124,7 +124,7 @@ def _write_simulated(history: History, folder: Path) -> object:
 
 def true_probability(truth: object, snapshots: pd.DataFrame) -> NDArray[np.float64]:
     """Return the true probability behind each snapshot (`lead_id`, `as_of`)."""
-    from training.simulate import LeadTruth
+    from training.simulator.crm import LeadTruth
 
     assert isinstance(truth, LeadTruth)
     return truth.probability(snapshots["lead_id"], snapshots["as_of"], HORIZON)

@@ -26,7 +26,7 @@ from project.folder import find_project
 from training.bands import make_rules
 from training.demo import write_demo_project
 from training.examples import build_examples
-from training.leak_court import judge_project
+from training.leaks.court import judge_project
 
 LEAKS = ("closed on", "why not", "state", "flag", "mails later", "contract")
 HONEST = ("strong fact", "mostly empty", "random group", "random campaign", "form budget")

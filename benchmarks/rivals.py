@@ -74,7 +74,7 @@ def fit_base_rate(rows: Rows) -> Fitted:
 
 def fit_odoo(rows: Rows) -> Fitted:
     """Train Odoo's naive Bayes as its product would: once a lead."""
-    from training.rivals import fit_odoo_naive_bayes
+    from training.evaluation.rivals import fit_odoo_naive_bayes
 
     first = ~pd.Series(rows.lead).duplicated().to_numpy()
     model = fit_odoo_naive_bayes(rows.before.loc[first], rows.converted[first])
@@ -185,7 +185,7 @@ RIVALS: dict[str, Callable[[Rows], Fitted]] = {
     "autogluon": fit_autogluon,
 }
 LIBRARIES = {
-    "odoo": ("training.rivals",),
+    "odoo": ("training.evaluation.rivals",),
     "logistic": ("sklearn.compose", "sklearn.impute", "sklearn.linear_model", "sklearn.pipeline"),
     "lightgbm_default": ("lightgbm",),
     "lightgbm_tuned": ("lightgbm",),

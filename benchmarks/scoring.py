@@ -33,7 +33,7 @@ from project.folder import Project, find_project
 from serving.score import load_named_model
 from training.demo import write_demo_project
 from training.pipeline import train_model
-from training.simulate import simulate_crm, write_crm
+from training.simulator.crm import simulate_crm, write_crm
 
 Result = TypeVar("Result")
 _SHAP_ROWS = 2_000

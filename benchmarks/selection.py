@@ -51,10 +51,10 @@ def measure(folder: Path, section: str, leads: int, seed: int, exploration: floa
     from models.columns import encode_frame
     from project.folder import find_project
     from training.bands import make_rules
-    from training.contenders import hold_contest
     from training.demo import write_demo_project
     from training.examples import build_examples
-    from training.simulate import simulate_crm, write_crm
+    from training.fitting.contenders import hold_contest
+    from training.simulator.crm import simulate_crm, write_crm
 
     write_demo_project(folder, n_leads=100, seed=seed)
     crm = simulate_crm(leads, seed=seed, worked_share=0.4, exploration=exploration)

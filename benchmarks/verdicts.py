@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.contest import OURS, ROWS, Contest, answer_of
 from benchmarks.histories import History
-from training.evaluate import compare_log_loss, evaluate_probabilities
+from training.evaluation.evaluate import compare_log_loss, evaluate_probabilities
 
 Vector = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from training.examples import Examples
-    from training.young import YoungTrial
+    from training.fitting.young import YoungTrial
 
 HORIZON = timedelta(days=60)
 MONTHS = 9
@@ -61,14 +61,14 @@ def measure(folder: Path, leads: int, seed: int, shock: float) -> list[tuple[str
     from models.columns import encode_frame
     from project.folder import find_project
     from training.bands import make_rules
+    from training.calibration.level import shift_level
     from training.demo import write_demo_project
-    from training.encode import learn_at, look_back
     from training.examples import build_examples
-    from training.ladder import Plan, fit_rung
-    from training.level import shift_level
-    from training.simulate import simulate_crm, write_crm
+    from training.fitting.encode import learn_at, look_back
+    from training.fitting.ladder import Plan, fit_rung
+    from training.fitting.young import label_young, level_miss
+    from training.simulator.crm import simulate_crm, write_crm
     from training.split import Origin
-    from training.young import label_young, level_miss
 
     write_demo_project(folder, n_leads=100, seed=seed)
     # the test period begins at about 0.65 of the span, the first young leads 60 days before
@@ -118,8 +118,8 @@ def measure(folder: Path, leads: int, seed: int, shock: float) -> list[tuple[str
 
 
 def _trials(examples: Examples) -> list[YoungTrial | None]:
-    from training.encode import learn_at
-    from training.young import label_young
+    from training.fitting.encode import learn_at
+    from training.fitting.young import label_young
 
     origins = examples.split.origins
     return [label_young(learn_at(examples, one, horizon=HORIZON, young=True), examples)[1] for one in origins]

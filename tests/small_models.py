@@ -22,8 +22,8 @@ from models.columns import ModelColumn, encode_frame
 from models.estimators import BaseRate, Blend, BoostedTrees
 from models.interval import IntervalTable
 from models.lead_model import LeadModel
-from training.boost import boosting_parameters, fit_bag, fit_trees
-from training.fit import FitData, fit_logistic
+from training.fitting.boost import boosting_parameters, fit_bag, fit_trees
+from training.fitting.fit import FitData, fit_logistic
 
 KINDS = ("base_rate", "logistic", "lightgbm", "blend")
 GOLDEN = Path(__file__).parent / "golden"

@@ -25,13 +25,13 @@ MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 ONLY_IN = {
     "pyspark": {"features/spark.py", "serving/spark.py"},
     "mlflow": {"training/tracking.py", "serving/mlflow_model.py"},
-    "optuna": {"training/tune.py"},
-    "shap": {"training/figures.py"},
+    "optuna": {"training/fitting/tune.py"},
+    "shap": {"training/report/figures.py"},
     "matplotlib": {
-        "training/check_figures.py",
-        "training/comparison_page.py",
-        "training/figures.py",
-        "training/svg.py",
+        "training/report/check_figures.py",
+        "training/promotion/comparison_page.py",
+        "training/report/figures.py",
+        "training/report/svg.py",
     },
 }
 

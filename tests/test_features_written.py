@@ -19,7 +19,7 @@ from features.written import has_zone, moment_of, number_text
 from project.errors import LeadError, SchemaError
 from project.folder import Project
 from project.settings import Settings
-from training.inspection import inspect_file
+from training.proposal.inspection import inspect_file
 from worlds import make_tables, rows_of, utc
 
 NBSP, THIN, NARROW, MINUS = "\u00a0", "\u2009", "\u202f", "\u2212"

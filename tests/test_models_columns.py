@@ -12,8 +12,8 @@ from models.columns import ModelColumn, encode_frame, find_flags, input_owners, 
 from models.lead_model import LeadModel
 from project.errors import SchemaError
 from small_models import COLUMNS, KINDS, POLICY, make_data, make_frame, mark, small_model
-from training.boost import fit_trees
-from training.fit import fit_logistic
+from training.fitting.boost import fit_trees
+from training.fitting.fit import fit_logistic
 
 SOURCE = ModelColumn("source", "category", "Source", "Источник", frequent=("web", "ads"), rare=("fax", "tv"))
 AMOUNT = ModelColumn("amount", "number", "Amount", "Сумма")

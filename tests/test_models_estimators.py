@@ -13,8 +13,8 @@ from models.columns import encode_frame
 from models.estimators import BaseRate
 from models.linear import LinearTerm, Logistic
 from small_models import COLUMNS, KINDS, make_data, make_frame, small_model
-from training.boost import fit_trees
-from training.fit import FitData, fit_logistic
+from training.fitting.boost import fit_trees
+from training.fitting.fit import FitData, fit_logistic
 
 FITTED = ("logistic", "lightgbm", "blend")
 

@@ -11,7 +11,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from models.calibration import AffineCalibrator, Calibrator
-from training.calibrate import CalibrationChoice, choose_calibrator, fit_calibrator
+from training.calibration.calibrate import CalibrationChoice, choose_calibrator, fit_calibrator
 
 
 def draw(rows: int, *, intercept: float, slope: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 from scipy.special import expit
 
-from training.calibration_check import CalibrationCheck, check_calibration
-from training.decomposition import decompose, recalibrate
+from training.evaluation.calibration_check import CalibrationCheck, check_calibration
+from training.evaluation.decomposition import decompose, recalibrate
 
 
 def check(probability: np.ndarray, converted: np.ndarray, *, draws: int = 99, seed: int = 0) -> CalibrationCheck:

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from scipy.special import expit
 
-from training.certificate import THRESHOLDS, Certificate, certify_precision
+from training.evaluation.certificate import THRESHOLDS, Certificate, certify_precision
 
 TARGET = 0.3
 BASE, SPREAD = -3.31, 1.46  # the mean probability is 7.5 %; the best band at a target of a half holds 2.9 %

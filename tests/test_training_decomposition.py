@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 
-from training.decomposition import decompose, recalibrate
+from training.evaluation.decomposition import decompose, recalibrate
 
 
 def draw(seed: int, rows: int = 400) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from training.delay_table import tabulate_delays
+from training.evaluation.delay_table import tabulate_delays
 
 
 def test_a_curve_by_hand() -> None:

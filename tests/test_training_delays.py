@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.delays import known_at, learn_delays, still_to_come
+from training.fitting.delays import known_at, learn_delays, still_to_come
 
 DAY = 86_400
 

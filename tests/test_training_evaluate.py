@@ -10,7 +10,7 @@ from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
-from training.evaluate import (
+from training.evaluation.evaluate import (
     Interval,
     compare_log_loss,
     cumulative_gains,

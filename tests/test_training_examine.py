@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from training.evaluate import cumulative_gains
-from training.examine import Examined, examine
-from training.ranking import best_per_lead
-from training.slices import Partition
+from training.evaluation.evaluate import cumulative_gains
+from training.evaluation.examine import Examined, examine
+from training.evaluation.ranking import best_per_lead
+from training.evaluation.slices import Partition
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from models.columns import ModelColumn
 from models.estimators import Estimator
 from models.linear import Logistic
 from small_models import COLUMNS, make_converted, make_data, make_frame
-from training.boost import boosting_parameters, find_rounds, fit_bag, fit_trees
-from training.fit import FitData, find_strength, fit_logistic
+from training.fitting.boost import boosting_parameters, find_rounds, fit_bag, fit_trees
+from training.fitting.fit import FitData, find_strength, fit_logistic
 
 TREES = 80
 

@@ -15,7 +15,7 @@ from project.errors import SchemaError
 from project.folder import Project
 from project.settings import Settings
 from training.examples import build_examples
-from training.forward import Forward, find_forward, learnt_until
+from training.promotion.forward import Forward, find_forward, learnt_until
 from worlds import BASIC_TOML, csv_text, make_project
 
 START = datetime(2024, 1, 1)

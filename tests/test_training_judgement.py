@@ -12,11 +12,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy import special
 
-from training.entrant import Said
-from training.forward import Forward
-from training.judgement import judge_said
-from training.lines import compare_cost, compare_loss
-from training.paired import (
+from training.promotion.entrant import Said
+from training.promotion.forward import Forward
+from training.promotion.judgement import judge_said
+from training.promotion.lines import compare_cost, compare_loss
+from training.promotion.paired import (
     compare_lift,
     find_level_shift,
     judge_slices,
@@ -24,8 +24,8 @@ from training.paired import (
     measure_power,
     top_leads,
 )
-from training.resampling import Bounds, resample_blocks
-from training.verdict import Comparison, decide
+from training.promotion.resampling import Bounds, resample_blocks
+from training.promotion.verdict import Comparison, decide
 
 MONDAY = datetime(2025, 1, 6)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from small_models import make_data
-from training.ladder import Forward, Plan, Rung, climb, fit_naive_bayes, supported_rungs
+from training.fitting.ladder import Forward, Plan, Rung, climb, fit_naive_bayes, supported_rungs
 
 
 def said(losses: dict[Rung, np.ndarray]) -> dict[Rung, Forward]:

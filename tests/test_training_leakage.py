@@ -19,13 +19,13 @@ from project.folder import Project, find_project
 from training.bands import make_rules
 from training.demo import write_demo_project
 from training.examples import Examples, build_examples
-from training.leak_bench import make_bench
-from training.leak_clues import Clue, auc_interval, clue_of_filling, clue_of_skill, measure_alone
-from training.leak_court import Trial, judge_project, refuse_leaks
-from training.leak_future import find_future_features
-from training.leak_rest import clue_of_rest
-from training.leak_verdict import Verdict, decide
-from training.leak_writing import (
+from training.leaks.bench import make_bench
+from training.leaks.clues import Clue, auc_interval, clue_of_filling, clue_of_skill, measure_alone
+from training.leaks.court import Trial, judge_project, refuse_leaks
+from training.leaks.future import find_future_features
+from training.leaks.rest import clue_of_rest
+from training.leaks.verdict import Verdict, decide
+from training.leaks.writing import (
     clue_of_age,
     clue_of_breaks,
     clue_of_name,
@@ -186,7 +186,7 @@ def test_a_name_is_never_more_than_a_hint(header: str) -> None:
 
 
 def test_a_strong_honest_column_is_not_condemned_for_beating_the_rest() -> None:
-    from training.evaluate import Interval
+    from training.evaluation.evaluate import Interval
 
     honest = auc_interval(0.75, won=1_000, lost=3_000)
     drop = Interval(0.2, 0.19, 0.21)

@@ -6,7 +6,7 @@ from scipy import optimize
 from scipy.special import expit
 
 from models.calibration import AffineCalibrator, Calibrator, QuadraticCalibrator
-from training.level import LevelShift, shift_level
+from training.calibration.level import LevelShift, shift_level
 
 AS_SAID = AffineCalibrator(0.0, 1.0)
 HORIZON, DELAY = 90.0, 30.0

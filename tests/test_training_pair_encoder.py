@@ -5,8 +5,8 @@ import pytest
 from scipy.special import expit
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from training.pair_encoder import PastPairEncoder
-from training.target_encoder import PastTargetEncoder
+from training.fitting.pair_encoder import PastPairEncoder
+from training.fitting.target_encoder import PastTargetEncoder
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -12,9 +12,9 @@ from scipy.special import expit
 from features.ingest import read_tables
 from models.columns import encode_frame
 from project.folder import find_project
-from training.encode import learn_at
 from training.examples import Examples, build_examples
-from training.pairs import try_pairs
+from training.fitting.encode import learn_at
+from training.fitting.pairs import try_pairs
 from worlds import csv_text, iso
 
 HORIZON = timedelta(days=20)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from features.catalogue import Catalogue, Feature
-from training.partitions import part_by_age, part_by_level, part_by_month, part_examples
+from training.evaluation.partitions import part_by_age, part_by_level, part_by_month, part_examples
 
 MONDAY = pd.Timestamp("2025-03-31T12:00", tz="UTC")
 

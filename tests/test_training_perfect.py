@@ -5,8 +5,8 @@ import pytest
 from scipy import optimize
 from scipy.special import expit
 
-from training.evaluate import evaluate_probabilities
-from training.perfect import Cells, draw_cells, fit_lines, smooth_errors
+from training.evaluation.evaluate import evaluate_probabilities
+from training.evaluation.perfect import Cells, draw_cells, fit_lines, smooth_errors
 
 
 def smooth_error_by_integration(probability: np.ndarray, converted: np.ndarray) -> float:

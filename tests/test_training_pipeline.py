@@ -18,11 +18,11 @@ from project.errors import NotEnoughDataError
 from project.folder import Project, find_project
 from serving.score import load_named_model
 from training.bands import make_rules
-from training.contenders import hold_contest
 from training.demo import write_demo_project
 from training.examples import build_examples
+from training.fitting.contenders import hold_contest
 from training.pipeline import train_model
-from training.simulate import simulate_crm
+from training.simulator.crm import simulate_crm
 
 HORIZON = timedelta(days=60)
 

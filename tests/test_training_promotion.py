@@ -20,7 +20,7 @@ from models.registry import find_model, models_folder, move_alias, read_aliases,
 from project.folder import find_project
 from small_models import reseal
 from training.canary import build_canary_frame
-from training.contest import compare_models
+from training.promotion.contest import compare_models
 from worlds import csv_text, iso
 
 START = datetime(2024, 1, 1)

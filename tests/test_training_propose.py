@@ -11,7 +11,7 @@ from features.ingest import read_tables
 from project.errors import SchemaError, StorageError
 from project.folder import Project, read_settings
 from project.settings import Settings
-from training.propose import Proposal, propose_project
+from training.proposal.propose import Proposal, propose_project
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 CHANCE = random.Random(3)

@@ -5,8 +5,8 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from training.evaluate import cumulative_gains
-from training.ranking import (
+from training.evaluation.evaluate import cumulative_gains
+from training.evaluation.ranking import (
     auc_with_interval,
     average_precision_with_interval,
     best_per_lead,

@@ -13,14 +13,14 @@ import pytest
 
 from features.tables import TableCount
 from models.columns import ModelColumn
-from training.delay_table import tabulate_delays
-from training.evaluate import Interval
-from training.evidence import BandRow, Evidence, judge
-from training.examine import examine
-from training.figures import CONTENDER_NAMES, build_figures
-from training.report import render_report
-from training.sentences import say_compared, say_delay, say_reached, say_smooth_error
-from training.slices import Partition
+from training.evaluation.delay_table import tabulate_delays
+from training.evaluation.evaluate import Interval
+from training.evaluation.evidence import BandRow, Evidence, judge
+from training.evaluation.examine import examine
+from training.evaluation.slices import Partition
+from training.report.figures import CONTENDER_NAMES, build_figures
+from training.report.page import render_report
+from training.report.sentences import say_compared, say_delay, say_reached, say_smooth_error
 from training.split import Origin, Period, Split
 
 NASTY = 'pages <b>&" of $10 in $20 💥'

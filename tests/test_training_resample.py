@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.evaluate import ratios_with_intervals
-from training.resample import clustered_error, resample_ratios, sum_by_group
+from training.evaluation.evaluate import ratios_with_intervals
+from training.evaluation.resample import clustered_error, resample_ratios, sum_by_group
 
 
 def test_draws_are_those_of_a_plain_loop() -> None:

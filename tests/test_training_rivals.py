@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.naive_bayes import CategoricalNB
 
-from training.rivals import OdooNaiveBayes, fit_odoo_naive_bayes
+from training.evaluation.rivals import OdooNaiveBayes, fit_odoo_naive_bayes
 
 # The check of MODELLING.md: 42 leads won and 105 lost; every count starts at 0.1. A lead may carry two tags, which all
 # share one table: two fields with that same table say the same, as both divide by the sums over all tags.

@@ -9,8 +9,8 @@ import pytest
 from features.tables import Tables
 from project.errors import SchemaError
 from project.settings import SelectionSettings
+from training.report.selection_words import say_selection, say_uplift
 from training.selection import read_uplift, select_worked
-from training.selection_words import say_selection, say_uplift
 
 SETTINGS = SelectionSettings(worked="worked", propensity="chance")
 

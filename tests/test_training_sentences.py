@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training.calibration_check import CalibrationCheck, CorpCurve, ErrorWithFloor
-from training.certificate import Certificate
-from training.decomposition import Decomposition
-from training.delay_table import tabulate_delays
-from training.evaluate import Interval
-from training.examine import Reached
-from training.sentences import (
+from training.evaluation.calibration_check import CalibrationCheck, CorpCurve, ErrorWithFloor
+from training.evaluation.certificate import Certificate
+from training.evaluation.decomposition import Decomposition
+from training.evaluation.delay_table import tabulate_delays
+from training.evaluation.evaluate import Interval
+from training.evaluation.examine import Reached
+from training.evaluation.slices import Slice, SliceTable
+from training.report.sentences import (
     say_delay,
     say_level,
     say_line,
@@ -25,7 +26,6 @@ from training.sentences import (
     say_smooth_error,
     write_range,
 )
-from training.slices import Slice, SliceTable
 
 NOTHING = np.array([])
 CHECK = CalibrationCheck(

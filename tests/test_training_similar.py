@@ -8,7 +8,7 @@ from scipy import stats
 from scipy.special import expit
 
 from models.interval import IntervalTable
-from training.similar import build_interval_table
+from training.calibration.similar import build_interval_table
 
 Truth = Callable[[np.ndarray], np.ndarray]
 

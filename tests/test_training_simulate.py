@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from project.errors import SettingsError
-from training.simulate import SIMULATED_LABELS, LeadTruth, SimulatedCrm, simulate_crm, write_crm
+from training.simulator.crm import SIMULATED_LABELS, LeadTruth, SimulatedCrm, simulate_crm, write_crm
 
 END = pd.Timestamp("2026-01-01", tz="UTC")
 DAY = pd.Timedelta(days=1)

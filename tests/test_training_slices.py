@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from scipy.special import expit
 
-from training.slices import (
+from training.evaluation.slices import (
     Likeness,
     Partition,
     SliceTable,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from training.target_encoder import PastTargetEncoder
+from training.fitting.target_encoder import PastTargetEncoder
 
 
 @pytest.mark.filterwarnings("ignore")

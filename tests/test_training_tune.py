@@ -13,11 +13,11 @@ import pytest
 from features.ingest import read_tables
 from project.folder import find_project
 from training.bands import make_rules
-from training.boost import boosting_parameters
 from training.demo import write_demo_project
-from training.encode import Learnt, learn_at
 from training.examples import Examples, build_examples
-from training.tune import Tuning, tune_trees
+from training.fitting.boost import boosting_parameters
+from training.fitting.encode import Learnt, learn_at
+from training.fitting.tune import Tuning, tune_trees
 
 
 @pytest.fixture(scope="module")

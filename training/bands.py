@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bands import BandPolicy, Rule
-from training.evaluate import mean_with_interval
-from training.evidence import BandRow
+from training.evaluation.evaluate import mean_with_interval
+from training.evaluation.evidence import BandRow
 
 if TYPE_CHECKING:
     import pandas as pd

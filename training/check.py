@@ -12,11 +12,11 @@ from features.snapshots import build_training_snapshots
 from features.sources import open_source
 from project.errors import NotEnoughDataError, name_some
 from training.bands import make_rules
-from training.evidence import rate_by_month
+from training.evaluation.evidence import rate_by_month
 from training.examples import build_examples
 from training.hygiene import SetApart, report_hygiene, say_left_out
 from training.labels import label_snapshots
-from training.leak_court import Trial, judge_project
+from training.leaks.court import Trial, judge_project
 
 if TYPE_CHECKING:
     from features.tables import TableCount, Tables
@@ -32,7 +32,7 @@ class Checked:
     Attributes
     ----------
     months
-        As `training.evidence.rate_by_month`.
+        As `training.evaluation.evidence.rate_by_month`.
     """
 
     counts: Mapping[str, TableCount]

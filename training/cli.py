@@ -16,7 +16,7 @@ from training.show import answer_checked, show_checked, show_training, show_tria
 
 if TYPE_CHECKING:
     from project.folder import Project
-    from training.promotion import Decision
+    from training.promotion.promote import Decision
 
 __all__ = ["app"]
 
@@ -46,7 +46,7 @@ def init(
     from project.errors import SettingsError
     from project.files import write_atomically
     from project.folder import FILE_NAME, read_settings
-    from training.propose import propose_project
+    from training.proposal.propose import propose_project
 
     terminal = Terminal(json_)
     path = folder / FILE_NAME
@@ -98,7 +98,7 @@ def check(
 def _check_leaks(project: Path, terminal: Terminal) -> int:
     from project.folder import find_project
     from training.check import check_leaks
-    from training.leak_court import write_verdicts
+    from training.leaks.court import write_verdicts
 
     found = find_project(project)
     trial, notes = check_leaks(found, progress=terminal.step)
@@ -206,9 +206,9 @@ def promote(
 
 
 def _challenge(terminal: Terminal, project: Project, *, reason: str | None) -> Decision:
-    from training.promotion import promote_challenger
+    from training.promotion.promote import promote_challenger
+    from training.promotion.show_comparison import show_comparison
     from training.record import mirror_decision
-    from training.show_comparison import show_comparison
 
     decision = promote_challenger(project, now=datetime.now(UTC), progress=terminal.step, reason=reason)
     terminal.step("Logging the comparison to MLflow")
@@ -228,7 +228,7 @@ def rollback(project: ProjectOption = Path(), json_: JsonOption = False) -> int 
     """
     from project.files import lock_folder
     from project.folder import find_project
-    from training.promotion import roll_back
+    from training.promotion.promote import roll_back
 
     found = find_project(project)
     with lock_folder(found.state):

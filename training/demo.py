@@ -136,7 +136,7 @@ def write_demo_project(folder: Path, *, n_leads: int, seed: int) -> None:
 
     The team can call about a fifth of the leads that come in: eighteen months, so 78 weeks.
     """
-    from training.simulate import SIMULATED_LABELS, simulate_crm, write_crm
+    from training.simulator.crm import SIMULATED_LABELS, simulate_crm, write_crm
 
     settings = folder / FILE_NAME
     first_line = _SETTINGS.splitlines()[0]

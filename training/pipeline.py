@@ -16,16 +16,16 @@ from models.registry import models_folder
 from project.duration import format_duration
 from project.files import hash_bytes, hash_file
 from training.bands import choose_policy, make_rules
+from training.calibration.similar import build_interval_table
+from training.calibration.unusual import find_unusual
 from training.canary import build_canary_frame, invent_canary
-from training.contenders import Contest, hold_contest
-from training.evidence import Evidence
+from training.evaluation.evidence import Evidence
+from training.evaluation.gather import gather_evidence
 from training.examples import Examples, build_examples
-from training.gather import gather_evidence
+from training.fitting.contenders import Contest, hold_contest
+from training.fitting.tune import Tuning
 from training.hygiene import report_hygiene
-from training.leak_court import judge_project, refuse_leaks
-from training.similar import build_interval_table
-from training.tune import Tuning
-from training.unusual import find_unusual
+from training.leaks.court import judge_project, refuse_leaks
 
 if TYPE_CHECKING:
     from features.tables import Tables

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from models.registry import move_alias, read_aliases
 from project.files import canonical_json, write_atomically, write_folder_atomically
-from training.figures import build_figures
 from training.pipeline import Trained
-from training.report import render_report
+from training.report.figures import build_figures
+from training.report.page import render_report
 
 if TYPE_CHECKING:
     from project.folder import Project
-    from training.promotion import Decision
+    from training.promotion.promote import Decision
 
 __all__ = ["Recorded", "answer_for_machines", "mirror", "mirror_decision", "record_training"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from project.terminal import Terminal
     from training.check import Checked
-    from training.leak_court import Trial
+    from training.leaks.court import Trial
     from training.pipeline import Trained
     from training.record import Recorded
 

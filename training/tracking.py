@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from project.folder import Project
     from training.pipeline import Trained
-    from training.verdict import Comparison
+    from training.promotion.verdict import Comparison
 
 __all__ = ["log_comparison", "log_training", "mirror_aliases", "store_address"]
 

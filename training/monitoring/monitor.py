@@ -13,12 +13,12 @@ from features.engine import build_features
 from features.ingest import read_tables
 from models.registry import find_model
 from project.files import canonical_json, write_atomically
-from training.entrant import load_entrant
-from training.evaluate import log_loss_per_row, mean_with_interval
+from training.evaluation.evaluate import log_loss_per_row, mean_with_interval
 from training.monitoring.cusum import track_level
 from training.monitoring.drift import ColumnDrift, measure_drift, stability_index
 from training.monitoring.recalibrate import shift_of
 from training.monitoring.recent import Recent, look_at_recent
+from training.promotion.entrant import load_entrant
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,10 +16,10 @@ from models.artefact import answer_canary, load_model, save_model
 from models.registry import find_model, models_folder, move_alias, read_aliases
 from project.errors import QualityGateError
 from project.files import canonical_json, write_atomically
+from training.calibration.level import LevelShift, shift_level
 from training.canary import build_canary_frame
-from training.entrant import load_entrant
-from training.level import LevelShift, shift_level
 from training.monitoring.recent import Recent, look_at_recent
+from training.promotion.entrant import load_entrant
 
 if TYPE_CHECKING:
     from models.lead_model import LeadModel

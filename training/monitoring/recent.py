@@ -13,9 +13,9 @@ from features.engine import build_features
 from features.snapshots import build_training_snapshots
 from project.errors import NotEnoughDataError, SchemaError
 from training.bands import make_rules
-from training.delays import DelayCurve, known_at, learn_delays
-from training.forward import drop_disqualified, learnt_until
+from training.fitting.delays import DelayCurve, known_at, learn_delays
 from training.labels import label_so_far
+from training.promotion.forward import drop_disqualified, learnt_until
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,0 +1,1 @@
+"""Judge probabilities on a later period: pure tables, each number with what chance allows."""

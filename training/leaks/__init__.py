@@ -1,0 +1,1 @@
+"""Find columns and features that know the outcome."""

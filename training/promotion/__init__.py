@@ -1,0 +1,1 @@
+"""Challenger against champion, and the moves of the aliases."""

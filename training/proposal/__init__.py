@@ -1,0 +1,1 @@
+"""Look at an export and propose a leads.toml."""
