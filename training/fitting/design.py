@@ -18,11 +18,13 @@ __all__ = ["Design"]
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
+Singles = NDArray[np.float32]
 _SKEWED = 2.0
 _LARGEST = 1e100  # beyond it a variance overflows
 _BENDS = (0.25, 0.5, 0.75, 0.9)
 _FEWEST_BENT = 50  # different values, else a number is a scale of a few steps
 _STEPS, _HALVINGS = 50, 30
+_BLOCK = 20_000
 _CLOSE = 1e-7  # nats a row: a step that gains less is the last
 
 
@@ -35,7 +37,7 @@ class Design:
     terms
         One a column, without weights yet.
     inputs
-        Shape (rows, inputs that vary), of all columns side by side.
+        Shape (rows, inputs that vary), of all columns side by side; in single precision, since there are many.
     scales
         One array a column: what each of its inputs was multiplied by; 0 for those that do not vary and were left out.
     values
@@ -43,7 +45,7 @@ class Design:
     """
 
     terms: tuple[LinearTerm, ...]
-    inputs: Matrix
+    inputs: Singles
     scales: tuple[Vector, ...]
     values: Matrix
 
@@ -57,10 +59,13 @@ class Design:
             part, scale = _inputs_of(values, term)
             varies = part.max(axis=0, initial=-np.inf) > part.min(axis=0, initial=np.inf)
             terms.append(term)
-            kept.append(part[:, varies])
+            kept.append(part[:, varies].astype(np.float32))
             scales.append(np.where(varies, scale, 0.0))
         return Design(
-            tuple(terms), np.column_stack([np.empty((len(data.target), 0)), *kept]), tuple(scales), data.matrix
+            tuple(terms),
+            np.column_stack([np.empty((len(data.target), 0), dtype=np.float32), *kept]),
+            tuple(scales),
+            data.matrix,
         )
 
     def fit(
@@ -74,8 +79,7 @@ class Design:
     ) -> Vector:
         """Return the intercept and the weights that maximise the likelihood less Σ w² / (2 · strength).
 
-        Newton's method with halved steps; the curvature is in single precision, the gradient is not, so that decides
-        how many steps it takes and not where they end.
+        Newton's method with halved steps.
 
         Parameters
         ----------
@@ -95,22 +99,22 @@ class Design:
         if start is None:
             rate = float(np.clip(np.average(target, weights=weight), 1e-6, 1 - 1e-6))
             start = np.concatenate([[special.logit(rate)], np.zeros(inputs.shape[1])])
-        single = np.asfortranarray(inputs, dtype=np.float32)
 
         def loss(numbers: Vector, margin: Vector) -> float:
             said = float(weight @ (np.logaddexp(0.0, margin) - target * margin))
             return said + 0.5 * float(precision @ numbers[1:] ** 2)
 
-        numbers, margin = start, start[0] + inputs @ start[1:]
+        numbers, margin = start, _margin(inputs, start)
         reached = loss(numbers, margin)
         for _ in range(_STEPS):
             share = special.expit(margin)
             off = weight * (share - target)
-            gradient = np.concatenate([[off.sum()], off @ inputs + precision * numbers[1:]])
-            curvature = _curvature(single, weight * np.maximum(share * (1 - share), 1e-9), precision)
+            slope = (off.astype(np.float32) @ inputs).astype(np.float64)
+            gradient = np.concatenate([[off.sum()], slope + precision * numbers[1:]])
+            curvature = _curvature(inputs, weight * np.maximum(share * (1 - share), 1e-9), precision)
             step = linalg.cho_solve(linalg.cho_factor(curvature, lower=True), gradient)
             promised = float(gradient @ step)
-            move = step[0] + inputs @ step[1:]
+            move = _margin(inputs, step)
             for halved in range(_HALVINGS):
                 part = 0.5**halved
                 found = loss(numbers - part * step, margin - part * move)
@@ -125,7 +129,7 @@ class Design:
 
     def margin(self, numbers: Vector) -> Vector:
         """Return the log-odds of the rows for an intercept and weights."""
-        return np.asarray(numbers[0] + self.inputs @ numbers[1:])
+        return _margin(self.inputs, numbers)
 
     def read(self, numbers: Vector) -> Logistic:
         """Return the model that an intercept and weights are, centred on the rows."""
@@ -141,17 +145,23 @@ class Design:
         return Logistic(float(numbers[0]) + sum(term.mean for term in terms), tuple(terms))
 
 
-def _curvature(inputs: NDArray[np.float32], share: Vector, precision: Vector) -> Matrix:
+def _margin(inputs: Singles, numbers: Vector) -> Vector:
+    return np.asarray(numbers[0] + (inputs @ numbers[1:].astype(np.float32)).astype(np.float64))
+
+
+def _curvature(inputs: Singles, share: Vector, precision: Vector) -> Matrix:
+    """Return the second derivatives, their lower half: that is all that the factorisation reads."""
     from scipy.linalg import blas
 
     root = np.sqrt(share).astype(np.float32)
-    scaled = inputs * root[:, None]
     size = inputs.shape[1] + 1
     found = np.zeros((size, size))
     found[0, 0] = share.sum()
-    found[1:, 0] = root @ scaled
-    # the lower half is all that the factorisation reads
-    found[1:, 1:] = blas.ssyrk(1.0, scaled, trans=1, lower=1)
+    for first in range(0, len(inputs), _BLOCK):  # a copy of all rows at once would be large
+        part = root[first : first + _BLOCK]
+        scaled = inputs[first : first + _BLOCK] * part[:, None]
+        found[1:, 0] += part @ scaled
+        found[1:, 1:] += blas.ssyrk(1.0, scaled.T, lower=1)
     found[1:, 1:][np.diag_indices(size - 1)] += precision
     return found
 

@@ -116,6 +116,6 @@ def _screen(
 
 def _least_loss(told: NDArray[np.float64], converted: NDArray[np.bool_]) -> float:
     """Return the log loss of what a few inputs tell at best: categories that say the same must not count twice."""
-    design = Design((), told, (), told)
+    design = Design((), told.astype(np.float32), (), told)
     margin = design.margin(design.fit(converted.astype(np.float64), strength=1e3, weight=np.ones(len(told))))
     return float(np.mean(np.logaddexp(0.0, np.where(converted, -margin, margin))))
