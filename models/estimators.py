@@ -123,9 +123,11 @@ class Blend:
         return total
 
     def spread(self, matrix: Matrix) -> Vector:
-        """Return how far the parts are apart, the standard deviation of their log-odds, shape (rows,)."""
-        said = np.column_stack([part.log_odds(matrix) for part in self.parts])
-        return np.asarray(said.std(axis=1))
+        """Return how far the parts are apart that are averaged, the standard deviation of their log-odds, (rows,)."""
+        averaged = [part for part, weight in zip(self.parts, self.weights, strict=True) if weight < 1.0]
+        if len(averaged) < 2:
+            return np.zeros(len(matrix))
+        return np.asarray(np.column_stack([part.log_odds(matrix) for part in averaged]).std(axis=1))
 
     def contributions(self, matrix: Matrix) -> tuple[Matrix, float]:
         """Return the weighted sums of the parts' contributions and bases."""

@@ -142,6 +142,7 @@ def _facts(
         "young_leads_used": contest.young,
         "level_miss": contest.miss,
         "tuned": dict(contest.tuned),
+        "repair": _tell_repair(contest),
         "pairs": None if contest.pairs is None else {**asdict(contest.pairs), "taken": bool(contest.pairs.taken)},
         "calibration": _tell_calibration(contest),
         "skill": evidence.skill,
@@ -166,6 +167,15 @@ def _tell_calibration(contest: Contest) -> dict[str, Any]:
     if chosen.level is not None:
         told["level"] = {"shift": chosen.level.shift, "error": chosen.level.error, "applied": chosen.level.applied}
     return told
+
+
+def _tell_repair(contest: Contest) -> dict[str, Any] | None:
+    repair = contest.chosen.repair
+    if repair is None:
+        return None
+    column = contest.columns[repair.place]
+    offsets = dict(zip(column.frequent, repair.offsets, strict=True))
+    return {"column": column.name, "offsets": offsets, "gain": repair.gain, "error": repair.error}
 
 
 def _hash_code() -> str:

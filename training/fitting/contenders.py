@@ -15,6 +15,7 @@ from models.columns import ModelColumn, encode_frame
 from models.estimators import Blend, Estimator
 from training.calibration.calibrate import CalibrationChoice, choose_calibrator
 from training.calibration.level import LevelShift, shift_level
+from training.calibration.repair import Repair, add_repair, find_repair, repair_margin
 from training.fitting.boost import Tuned
 from training.fitting.encode import Learnt, Pairs, learn_at, look_back
 from training.fitting.ladder import TRY_ROWS, Forward, Rung, Step, climb, fit_rung, supported_rungs, try_rungs
@@ -40,6 +41,8 @@ class Contender:
     ----------
     forward
         Log-odds of the contest's forward rows, before calibration.
+    repair
+        Offsets of a category that was wrong at all origins; part of the estimator. Null if none was.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Contender:
     calibration: CalibrationChoice
     level: LevelShift | None
     forward: Vector
+    repair: Repair | None
 
     @property
     def calibrator(self) -> Calibrator:
@@ -147,12 +151,14 @@ def _hold(
     del learnt  # their matrices are large, and so is the one to come
     final = _learn(examples, split.final, horizon=horizon, young=young, pairs=pairs, most=None)
     estimators = _fit_all(final, examples, forward, seed=seed)
+    codes = encode_frame(examples.frame.iloc[rows], final.columns)
     contenders = tuple(
         _calibrate(
-            rung, estimators[rung], forward[rung], examples, final, mature, horizon=horizon, miss=miss, follow=follow
+            rung, estimators[rung], forward[rung], examples, final, mature, codes,
+            horizon=horizon, miss=miss, follow=follow,
         )
         for rung in forward
-    )
+    )  # fmt: skip
     chosen = next(contender for contender in contenders if contender.name == held)
     notes = [text for text in (note,) if text is not None]
     return Contest(final.columns, contenders, chosen, rows, tuple(steps), young, miss, crossed, tuned, tuple(notes))
@@ -206,6 +212,7 @@ def _calibrate(
     examples: Examples,
     final: Learnt,
     mature: NDArray[np.bool_],
+    codes: NDArray[np.float64],
     *,
     horizon: timedelta,
     miss: float,
@@ -213,6 +220,16 @@ def _calibrate(
 ) -> Contender:
     rows, log_odds = said.rows[mature], said.log_odds[mature]
     snapshots = examples.snapshots.iloc[rows]
+    repair = None
+    if rung != "base_rate" and examples.importance is None:
+        origin = np.repeat(np.arange(len(examples.split.origins)), [len(one.ahead) for one in examples.split.origins])
+        repair = find_repair(
+            final.columns, codes, log_odds, examples.converted[rows], origin=origin[mature],
+            groups=examples.groups[rows], weight=len(np.unique(examples.leads[rows])) / max(1, len(rows)),
+        )  # fmt: skip
+        if repair is not None:
+            log_odds = log_odds + repair_margin(repair, codes)
+            estimator = add_repair(estimator, repair, final.matrix)
     weight = None
     if examples.split.kind == "time":
         age = (snapshots["as_of"].max() - snapshots["as_of"]).to_numpy() / np.timedelta64(1, "D")
@@ -226,7 +243,7 @@ def _calibrate(
     level = None
     if final.delays is not None and examples.split.final.at is not None and examples.importance is None:
         level = _follow(calibration, estimator, examples, final, horizon=horizon, miss=miss, follow=follow)
-    return Contender(rung, estimator, calibration, level, log_odds)
+    return Contender(rung, estimator, calibration, level, log_odds, repair)
 
 
 def _keep_level(choice: CalibrationChoice, log_odds: Vector) -> CalibrationChoice:
