@@ -52,21 +52,18 @@ class Design:
     @staticmethod
     def of(data: FitData) -> Design:
         """Build the inputs of all columns that are to be learnt from."""
-        terms, kept, scales = [], [], []
-        for place in range(data.matrix.shape[1]):
-            values = np.ascontiguousarray(data.matrix[:, place])
-            term = _blank_term(data, place, values)
-            part, scale = _inputs_of(values, term)
+        terms = [_blank_term(data, place, _column(data, place)) for place in range(data.matrix.shape[1])]
+        most = sum(len(term.weights) + len(term.knots) + 1 for term in terms)
+        inputs = np.empty((len(data.target), most), dtype=np.float32)
+        scales, filled = [], 0
+        for place, term in enumerate(terms):
+            part, scale = _inputs_of(_column(data, place), term)
             varies = part.max(axis=0, initial=-np.inf) > part.min(axis=0, initial=np.inf)
-            terms.append(term)
-            kept.append(part[:, varies].astype(np.float32))
             scales.append(np.where(varies, scale, 0.0))
-        return Design(
-            tuple(terms),
-            np.column_stack([np.empty((len(data.target), 0), dtype=np.float32), *kept]),
-            tuple(scales),
-            data.matrix,
-        )
+            # in place: all parts beside their copy would be twice as large
+            inputs[:, filled : filled + int(varies.sum())] = part[:, varies]
+            filled += int(varies.sum())
+        return Design(tuple(terms), inputs[:, :filled], tuple(scales), data.matrix)
 
     def fit(
         self,
@@ -143,6 +140,10 @@ class Design:
                 mean = float(np.mean(term.raw_contribution(np.ascontiguousarray(self.values[:, place]))))
                 terms[place] = replace(term, mean=mean)
         return Logistic(float(numbers[0]) + sum(term.mean for term in terms), tuple(terms))
+
+
+def _column(data: FitData, place: int) -> Vector:
+    return np.ascontiguousarray(data.matrix[:, place])
 
 
 def _margin(inputs: Singles, numbers: Vector) -> Vector:

@@ -98,7 +98,7 @@ def learn_at(
     kept = _thin(len(rows), most)
     categories = [column for column in columns if column.kind == "category"]
     if examples.split.kind != "time" or not categories:
-        matrix = encode_frame(frame.iloc[kept], columns)
+        matrix = encode_frame(_part(frame, kept), columns)
         return Learnt(origin, rows[kept], known.part(kept), target[kept], columns, matrix, delays, leads)
     asked = snapshots["as_of"].to_numpy().astype("datetime64[us]").astype(np.int64).astype(np.float64)
     told = asked + horizon / timedelta(microseconds=1)
@@ -115,10 +115,14 @@ def learn_at(
         crossed.fit(levels, known.converted, asked=asked, known=told, sample_weight=counts)
         columns = _add_pairs(columns, crossed, categories)
         told_then.append(crossed.transform(levels[kept], asked=asked[kept]))
-    matrix = encode_frame(frame.iloc[kept], columns)
+    matrix = encode_frame(_part(frame, kept), columns)
     # rates as they were known then, in the place of those known at the origin
     matrix[:, len(columns) :] = np.column_stack(told_then)
     return Learnt(origin, rows[kept], known.part(kept), target[kept], columns, matrix, delays, leads)
+
+
+def _part(frame: pd.DataFrame, kept: NDArray[np.intp]) -> pd.DataFrame:
+    return frame if len(kept) == len(frame) else frame.iloc[kept]  # a copy of a long history is large
 
 
 def _thin(count: int, most: int | None) -> NDArray[np.intp]:

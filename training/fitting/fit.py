@@ -18,7 +18,7 @@ Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 _STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 _MIDDLE = 0.1
-_MOST_ROWS, _SEARCH_ROWS = 200_000, 20_000
+_MOST_ROWS, _SEARCH_ROWS = 150_000, 20_000
 _LATE_SHARE = 0.15
 
 
@@ -96,7 +96,7 @@ def fit_logistic(data: FitData, *, strength: float) -> Logistic:
     """Fit logistic regression with ridge; `strength` is one over its precision, where rows weigh in leads.
 
     Numbers are standardised, skewed ones after sign(x)·log(1 + |x|), and their lines bend at four quantiles; categories
-    are one-hot; missing values have a weight of their own. Of a long history 200,000 rows say enough.
+    are one-hot; missing values have a weight of their own. Of a long history 150,000 rows say enough.
     """
     data = data.thin(_MOST_ROWS)
     design = Design.of(data)
