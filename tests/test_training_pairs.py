@@ -13,7 +13,7 @@ from features.ingest import read_tables
 from models.columns import encode_frame
 from project.folder import find_project
 from training.examples import Examples, build_examples
-from training.fitting.encode import learn_at
+from training.fitting.encode import Learnt, learn_at
 from training.fitting.pairs import try_pairs
 from worlds import csv_text, iso
 
@@ -62,13 +62,17 @@ def build(folder: Path, *, together: float) -> Examples:
     return build_examples(read_tables(project), project.settings, rules=())
 
 
+def last_view(examples: Examples) -> Learnt:
+    return learn_at(examples, examples.split.origins[-1], horizon=HORIZON, young=False)
+
+
 @pytest.fixture(scope="module")
 def suited(tmp_path_factory: pytest.TempPathFactory) -> Examples:
     return build(tmp_path_factory.mktemp("suited"), together=1.0)
 
 
 def test_a_pair_that_tells_much_is_taken_and_the_next_leads_are_told_better(suited: Examples) -> None:
-    trial = try_pairs(suited, suited.split.origins[-1], horizon=HORIZON, young=False)
+    trial = try_pairs(suited, last_view(suited), horizon=HORIZON, young=False)
     assert trial is not None
     assert trial.screened[0][:2] == ("source", "trade")
     assert ("source", "trade") in trial.taken
@@ -77,7 +81,7 @@ def test_a_pair_that_tells_much_is_taken_and_the_next_leads_are_told_better(suit
 
 def test_pairs_that_tell_nothing_are_refused(tmp_path: Path) -> None:
     examples = build(tmp_path, together=0.0)
-    trial = try_pairs(examples, examples.split.origins[-1], horizon=HORIZON, young=False)
+    trial = try_pairs(examples, last_view(examples), horizon=HORIZON, young=False)
     assert trial is not None
     assert trial.taken == ()
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from models.columns import ModelColumn
 from models.estimators import Blend, Estimator
 from models.linear import LinearTerm, Logistic
+from training.evaluation.evaluate import standard_error
 
 __all__ = ["Repair", "add_repair", "find_repair", "repair_margin"]
 
@@ -80,7 +81,7 @@ def find_repair(
             for margin in (log_odds[last], log_odds[last] + np.append(learnt, 0.0)[level[last]])
         )
         gain = before - after
-        error = _standard_error(gain, groups[last])
+        error = standard_error(gain, groups[last])
         if gain.mean() > _SURE * error and (best is None or gain.mean() > best.gain):
             offsets = _fit(level, log_odds, converted, len(column.frequent), weight)
             best = Repair(place, tuple(offsets.tolist()), float(gain.mean()), error)
@@ -106,12 +107,6 @@ def _fit(level: NDArray[np.intp], log_odds: Vector, converted: NDArray[np.bool_]
         offsets[-1] = 0.0
     share = np.bincount(level, minlength=count + 1)[:-1]
     return np.asarray(offsets[:-1] - np.average(offsets[:-1], weights=share) if share.sum() else offsets[:-1])
-
-
-def _standard_error(values: Vector, groups: NDArray[np.int64]) -> float:
-    _, place = np.unique(groups, return_inverse=True)
-    sums = np.bincount(place, weights=values - values.mean())
-    return float(np.sqrt(np.sum(sums**2)) / len(values))
 
 
 def repair_margin(repair: Repair, codes: NDArray[np.float64]) -> Vector:

@@ -9,6 +9,7 @@ import numpy as np
 
 from models.columns import ModelColumn, encode_frame
 from models.estimators import Blend, Estimator
+from training.thin import thin
 
 if TYPE_CHECKING:
     from training.examples import Examples
@@ -27,5 +28,5 @@ def find_unusual(estimator: Estimator, columns: Sequence[ModelColumn], examples:
     rows = examples.split.rows("forward")
     if not isinstance(estimator, Blend) or not len(rows):
         return None
-    kept = np.sort(np.random.default_rng(0).permutation(rows)[:_ROWS])
+    kept = rows[thin(len(rows), _ROWS)]
     return float(np.quantile(estimator.spread(encode_frame(examples.frame.iloc[kept], columns)), _SHARE))

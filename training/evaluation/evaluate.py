@@ -19,6 +19,7 @@ __all__ = [
     "mean_with_interval",
     "ratios_with_intervals",
     "reliability_table",
+    "standard_error",
 ]
 
 Vector = NDArray[np.float64]
@@ -200,3 +201,10 @@ def reliability_table(probability: Vector, converted: Flags, *, bins: int = 10) 
             }
         )
     return rows
+
+
+def standard_error(values: Vector, groups: NDArray[np.int64]) -> float:
+    """Return the standard error of the mean of rows, where those of a group count together."""
+    _, place = np.unique(groups, return_inverse=True)
+    sums = np.bincount(place, weights=values - values.mean())
+    return float(np.sqrt(np.sum(sums**2)) / len(values))

@@ -133,7 +133,7 @@ def _hold(
     learnt, trials = _look_back(examples, horizon=horizon)
     young, miss = they_help(trials), level_miss(trials)
     follow = any(trial is not None for trial in trials)
-    crossed = try_pairs(examples, split.origins[-1], horizon=horizon, young=young)
+    crossed = try_pairs(examples, learnt[-1], horizon=horizon, young=young)
     pairs = crossed.taken if crossed is not None else ()
     if pairs:
         learnt = [_learn(examples, origin, horizon=horizon, young=young, pairs=pairs) for origin in split.origins]

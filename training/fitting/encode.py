@@ -15,6 +15,7 @@ from training.columns import learn_columns
 from training.fitting.delays import DelayCurve, Known, known_at, learn_delays
 from training.fitting.pair_encoder import PastPairEncoder
 from training.fitting.target_encoder import PastTargetEncoder
+from training.thin import thin
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from training.examples import Examples
     from training.split import Origin
 
-__all__ = ["Learnt", "Pairs", "learn_at", "look_back", "read_levels"]
+__all__ = ["Learnt", "Pairs", "learn_at", "learn_delays_at", "look_back", "read_levels"]
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -85,7 +86,7 @@ def learn_at(
         Names of categories to tell together, too.
     """
     rows = origin.fit
-    delays = _learn_delays(examples.snapshots.iloc[rows], origin, horizon)
+    delays = learn_delays_at(examples.snapshots.iloc[rows], origin, horizon)
     known = look_back(examples.snapshots.iloc[rows], origin, horizon=horizon, delays=delays)
     over = _is_over(examples.snapshots.iloc[rows], origin, horizon)
     if not young or delays is None:
@@ -95,7 +96,7 @@ def learn_at(
     snapshots, frame = examples.snapshots.iloc[rows], examples.frame.iloc[rows]
     columns = learn_columns(examples.catalogue, frame)
     leads = int(snapshots["lead_id"].nunique())
-    kept = _thin(len(rows), most)
+    kept = thin(len(rows), most)
     categories = [column for column in columns if column.kind == "category"]
     if examples.split.kind != "time" or not categories:
         matrix = encode_frame(_part(frame, kept), columns)
@@ -125,12 +126,6 @@ def _part(frame: pd.DataFrame, kept: NDArray[np.intp]) -> pd.DataFrame:
     return frame if len(kept) == len(frame) else frame.iloc[kept]  # a copy of a long history is large
 
 
-def _thin(count: int, most: int | None) -> NDArray[np.intp]:
-    if most is None or count <= most:
-        return np.arange(count)
-    return np.sort(np.random.default_rng(0).permutation(count)[:most])
-
-
 def look_back(snapshots: pd.DataFrame, origin: Origin, *, horizon: timedelta, delays: DelayCurve | None) -> Known:
     """Say what was known of snapshots at an origin; all of it, where labels are taken as they turned out."""
     if origin.at is None:
@@ -139,7 +134,8 @@ def look_back(snapshots: pd.DataFrame, origin: Origin, *, horizon: timedelta, de
     return known_at(_ages(snapshots), delay, _watched(snapshots, origin, horizon), delays)
 
 
-def _learn_delays(snapshots: pd.DataFrame, origin: Origin, horizon: timedelta) -> DelayCurve | None:
+def learn_delays_at(snapshots: pd.DataFrame, origin: Origin, horizon: timedelta) -> DelayCurve | None:
+    """Learn how long conversions take from snapshots whose horizon was over at an origin."""
     if origin.at is None:
         return None
     rows = snapshots["converted"].to_numpy(dtype=np.bool_) & (_watched(snapshots, origin, horizon) >= 1.0)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from models.columns import ModelColumn
 from models.linear import Logistic
 from training.fitting.design import Design
+from training.thin import thin
 
 __all__ = ["FitData", "find_strength", "fit_logistic"]
 
@@ -72,16 +73,9 @@ class FitData:
             importance=None if self.importance is None else self.importance[rows],
         )
 
-    def thinned(self, most: int) -> NDArray[np.intp]:
-        """Return the places of at most about so many rows, chosen by chance that is always the same."""
-        count = len(self.target)
-        if count <= most:
-            return np.arange(count)
-        return np.sort(np.random.default_rng(0).permutation(count)[:most])
-
     def thin(self, most: int) -> FitData:
-        """Return the rows of `thinned`; they count for all."""
-        rows = self.thinned(most)
+        """Return at most about so many rows, which count for all."""
+        rows = thin(len(self.target), most)
         if len(rows) == len(self.target):
             return self
         return replace(self.part(rows), weight=self.weight * len(self.target) / len(rows))

@@ -19,6 +19,7 @@ from models.calibration import logit
 from models.columns import encode_frame
 from models.estimators import BaseRate, Estimator
 from models.linear import LinearTerm, Logistic
+from training.evaluation.evaluate import standard_error
 from training.fitting.beside import run_beside
 from training.fitting.boost import Tuned, find_rounds, fit_bag, fit_trees
 from training.fitting.encode import Learnt
@@ -36,7 +37,6 @@ __all__ = [
     "Step",
     "climb",
     "fit_rung",
-    "standard_error",
     "supported_rungs",
     "try_rungs",
 ]
@@ -273,13 +273,6 @@ def climb(forward: dict[Rung, Forward], losses: dict[Rung, Vector], *, groups: N
         steps.append(Step(rung, float(losses[rung].mean()), float(gain.mean()), error, taken))
         held = rung if taken else held
     return steps
-
-
-def standard_error(values: Vector, groups: NDArray[np.int64]) -> float:
-    """Return the standard error of the mean of rows, where those of a group count together."""
-    _, place = np.unique(groups, return_inverse=True)
-    sums = np.bincount(place, weights=values - values.mean())
-    return float(np.sqrt(np.sum(sums**2)) / len(values))
 
 
 def fit_rung(learnt: Learnt, examples: Examples, plan: Plan, *, seed: int) -> Estimator:

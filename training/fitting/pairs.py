@@ -11,20 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.columns import encode_frame
+from training.evaluation.evaluate import standard_error
 from training.fitting.design import Design
 from training.fitting.encode import Learnt, Pairs, learn_at, read_levels
 from training.fitting.fit import fit_logistic
-from training.fitting.ladder import TELLINGS, make_data, standard_error
+from training.fitting.ladder import TELLINGS, TRY_ROWS, make_data
 from training.fitting.pair_encoder import PastPairEncoder
+from training.fitting.young import label_young
+from training.thin import thin
 
 if TYPE_CHECKING:
     from training.examples import Examples
-    from training.split import Origin
 
 __all__ = ["PairTrial", "try_pairs"]
 
 Vector = NDArray[np.float64]
-_ROWS, _MOST_ROWS = 40_000, 60_000
+_ROWS = 40_000
 _MOST_COLUMNS, _MOST_PAIRS = 12, 5
 _LEAST_GAIN = 0.001
 _SURE = 2.0
@@ -54,20 +56,29 @@ class PairTrial:
         return tuple((one, other) for one, other, _ in self.screened) if sure else ()
 
 
-def try_pairs(examples: Examples, origin: Origin, *, horizon: timedelta, young: bool) -> PairTrial | None:
+def try_pairs(examples: Examples, alone: Learnt, *, horizon: timedelta, young: bool) -> PairTrial | None:
     """Screen pairs on what an origin knew, and judge them by the leads that came next; null where there is no time.
 
     A pair is screened if, told as it was known when each lead was asked about, it saves more than a thousandth of the
     log loss of its two categories, each with the weight that suits it best; at most five are kept.
+
+    Parameters
+    ----------
+    alone
+        What the origin knew, without pairs; its young leads have half-known labels.
+    young
+        Whether it has learnt from them.
     """
     if examples.split.kind != "time":
         return None
-    alone = learn_at(examples, origin, horizon=horizon, young=young, most=_MOST_ROWS)
-    screened = _screen(examples, alone, origin, horizon)
+    screened = _screen(examples, alone, horizon)
     if not screened:
         return PairTrial((), 0.0, 0.0)
     pairs = tuple((one, other) for one, other, _ in screened)
-    together = learn_at(examples, origin, horizon=horizon, young=young, most=_MOST_ROWS, pairs=pairs)
+    origin = alone.origin
+    together, _ = label_young(
+        learn_at(examples, origin, horizon=horizon, young=young, most=TRY_ROWS, pairs=pairs), examples
+    )
     ahead = origin.ahead[examples.split.mature[origin.ahead]]
 
     def losses(learnt: Learnt) -> Vector:
@@ -84,12 +95,10 @@ def try_pairs(examples: Examples, origin: Origin, *, horizon: timedelta, young: 
     return PairTrial(screened, float(gain.mean()), standard_error(gain, examples.groups[ahead]))
 
 
-def _screen(
-    examples: Examples, learnt: Learnt, origin: Origin, horizon: timedelta
-) -> tuple[tuple[str, str, float], ...]:
+def _screen(examples: Examples, learnt: Learnt, horizon: timedelta) -> tuple[tuple[str, str, float], ...]:
     names = [column.name for column in learnt.columns if column.rates and len(column.levels) > 1][:_MOST_COLUMNS]
     over = np.flatnonzero(learnt.known.seen >= 1.0)
-    over = over[np.sort(np.random.default_rng(0).permutation(len(over))[:_ROWS])]
+    over = over[thin(len(over), _ROWS)]
     rows = learnt.rows[over]
     converted = learnt.known.converted[over]
     if len(names) < 2 or not 0 < converted.sum() < len(converted):

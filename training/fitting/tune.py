@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from models.columns import encode_frame
 from project.errors import SettingsError
+from training.evaluation.evaluate import standard_error
 from training.fitting.boost import Tuned, find_rounds, fit_trees
-from training.fitting.ladder import TELLINGS, make_data, standard_error
+from training.fitting.ladder import TELLINGS, make_data
 
 if TYPE_CHECKING:
     import optuna

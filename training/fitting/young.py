@@ -14,6 +14,7 @@ from training.fitting.delays import still_to_come
 from training.fitting.design import Design
 from training.fitting.encode import Learnt
 from training.fitting.fit import FitData
+from training.thin import thin
 
 if TYPE_CHECKING:
     from training.examples import Examples
@@ -64,15 +65,15 @@ def label_young(learnt: Learnt, examples: Examples) -> tuple[Learnt, YoungTrial 
         learnt.columns, learnt.matrix, learnt.target, examples.arrived[learnt.rows], learnt.weight,
         tuple(range(len(learnt.columns))), examples.weigh(learnt.rows),
     )  # fmt: skip
-    rows = data.thinned(_ROWS)
-    thin = data.thin(_ROWS)
-    design = Design.of(thin)
-    numbers = design.fit(thin.target, strength=_STRENGTH, weight=thin.weights, rows=over[rows])
+    rows = thin(len(data.target), _ROWS)
+    fewer = data.thin(_ROWS)
+    design = Design.of(fewer)
+    numbers = design.fit(fewer.target, strength=_STRENGTH, weight=fewer.weights, rows=over[rows])
     first = numbers
     for _ in range(_ROUNDS):
         probability = 1.0 / (1.0 + np.exp(-design.margin(numbers)))
-        target = np.where(young[rows], still_to_come(probability, known.seen[rows]), thin.target)
-        numbers = design.fit(target, strength=_STRENGTH, weight=thin.weights, start=numbers)
+        target = np.where(young[rows], still_to_come(probability, known.seen[rows]), fewer.target)
+        numbers = design.fit(target, strength=_STRENGTH, weight=fewer.weights, start=numbers)
     model = design.read(numbers)
     target = learnt.target.copy()
     said = 1.0 / (1.0 + np.exp(-model.log_odds(learnt.matrix[young])))

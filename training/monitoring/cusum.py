@@ -21,7 +21,7 @@ class LevelTrack:
     """Two one-sided CUSUMs over weeks (Page 1954).
 
     With slack 0.25 and a limit of 8 a model that is right raises an alarm about once in 370 weeks (Montgomery 2012,
-    table of two-sided ARLs); one whose weeks are off by half a standard error does so after some 35.
+    table of two-sided ARLs); one whose weeks are off by half a standard error does so after some 29 (Siegmund 1985).
 
     Attributes
     ----------

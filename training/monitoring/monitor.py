@@ -10,15 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.engine import build_features
-from features.ingest import read_tables
-from models.registry import find_model
 from project.files import canonical_json, write_atomically
 from training.evaluation.evaluate import log_loss_per_row, mean_with_interval
 from training.monitoring.cusum import track_level
 from training.monitoring.drift import ColumnDrift, measure_drift, stability_index
 from training.monitoring.recalibrate import shift_of
-from training.monitoring.recent import Recent, look_at_recent
-from training.promotion.entrant import load_entrant
+from training.monitoring.recent import Recent, ask_recent
+from training.thin import thin
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,13 +89,8 @@ def watch_model(project: Project, *, progress: Callable[[str], None], name: str 
     NotEnoughDataError, SchemaError
         There are no dates, or no leads that the model has not learnt from.
     """
-    progress("Reading the tables")
-    tables = read_tables(project)
-    progress("Loading and verifying the model")
-    entrant = load_entrant(project, find_model(project.state, name).name, tables)
-    progress("Asking it about the leads since it was trained")
+    tables, entrant, recent = ask_recent(project, name, progress=progress)
     model = entrant.model
-    recent = look_at_recent(tables, project.settings, model, entrant.catalogue)
     progress("Comparing them with those it learnt from")
     earlier = _thin(recent)
     before = build_features(earlier, tables, entrant.catalogue)
@@ -130,14 +123,13 @@ def watch_model(project: Project, *, progress: Callable[[str], None], name: str 
 
 def _thin(recent: Recent) -> pd.DataFrame:
     """Return at most 20,000 of the snapshots that the model could learn from."""
-    kept = np.sort(np.random.default_rng(0).permutation(len(recent.earlier))[:_ROWS])
-    return recent.earlier.iloc[kept].reset_index(drop=True)
+    return recent.earlier.iloc[thin(len(recent.earlier), _ROWS)].reset_index(drop=True)
 
 
 def _last_rows(recent: Recent) -> NDArray[np.intp]:
     """Return the rows of the last horizon: what the model is asked today."""
     rows = np.flatnonzero(recent.watched < 1.0)
-    return np.sort(np.random.default_rng(0).permutation(rows)[:_ROWS])
+    return rows[thin(len(rows), _ROWS)]
 
 
 def _check_level(recent: Recent, model: LeadModel) -> Check:

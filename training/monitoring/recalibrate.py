@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from features.catalogue import Catalogue
-from features.ingest import read_tables
 from models.artefact import answer_canary, load_model, save_model
 from models.registry import find_model, models_folder, move_alias, read_aliases
 from project.errors import QualityGateError
 from project.files import canonical_json, write_atomically
 from training.calibration.level import LevelShift, shift_level
 from training.canary import build_canary_frame
-from training.monitoring.recent import Recent, look_at_recent
-from training.promotion.entrant import load_entrant
+from training.monitoring.recent import Recent, ask_recent
 
 if TYPE_CHECKING:
     from models.lead_model import LeadModel
@@ -72,12 +70,7 @@ def propose_level(project: Project, *, progress: Callable[[str], None], name: st
     NotEnoughDataError, SchemaError
         There are no dates, or no leads that the model has not learnt from.
     """
-    progress("Reading the tables")
-    tables = read_tables(project)
-    progress("Loading and verifying the model")
-    entrant = load_entrant(project, find_model(project.state, name).name, tables)
-    progress("Asking it about the latest leads")
-    recent = look_at_recent(tables, project.settings, entrant.model, entrant.catalogue)
+    _, entrant, recent = ask_recent(project, name, progress=progress)
     found = shift_of(recent, entrant.model)
     told = _told(recent)
     weight = len(np.unique(recent.leads[told])) / max(1, int(told.sum()))

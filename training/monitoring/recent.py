@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -10,12 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.engine import build_features
+from features.ingest import read_tables
 from features.snapshots import build_training_snapshots
+from models.registry import find_model
 from project.errors import NotEnoughDataError, SchemaError
 from training.bands import make_rules
-from training.fitting.delays import DelayCurve, known_at, learn_delays
+from training.fitting.delays import DelayCurve
+from training.fitting.encode import learn_delays_at, look_back
 from training.labels import label_so_far
+from training.promotion.entrant import Entrant, load_entrant
 from training.promotion.forward import drop_disqualified, learnt_until
+from training.split import Origin
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,9 +29,10 @@ if TYPE_CHECKING:
     from features.catalogue import Catalogue
     from features.tables import Tables
     from models.lead_model import LeadModel
+    from project.folder import Project
     from project.settings import Settings
 
-__all__ = ["Recent", "look_at_recent"]
+__all__ = ["Recent", "ask_recent", "look_at_recent"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,16 @@ class Recent:
         return self.watched >= 1.0
 
 
+def ask_recent(project: Project, name: str, *, progress: Callable[[str], None]) -> tuple[Tables, Entrant, Recent]:
+    """Read the tables, load and verify a model, and ask it about the leads since it was trained."""
+    progress("Reading the tables")
+    tables = read_tables(project)
+    progress("Loading and verifying the model")
+    entrant = load_entrant(project, find_model(project.state, name).name, tables)
+    progress("Asking it about the leads since it was trained")
+    return tables, entrant, look_at_recent(tables, project.settings, entrant.model, entrant.catalogue)
+
+
 def look_at_recent(tables: Tables, settings: Settings, model: LeadModel, catalogue: Catalogue) -> Recent:
     """Ask the model about every lead since its last label, at the ages it learnt.
 
@@ -97,29 +114,12 @@ def look_at_recent(tables: Tables, settings: Settings, model: LeadModel, catalog
         raise NotEnoughDataError(
             f"No lead has come in since {since:%Y-%m-%d}, the end of what the model learnt from. Bring newer data."
         )
-    delays = _learn_delays(labelled)
-    seen = known_at(_ages(snapshots), _delay(snapshots), _watched(snapshots), delays).seen
+    now = Origin(tables.observed_until, *np.empty((2, 0), dtype=np.intp))
+    delays = learn_delays_at(labelled, now, horizon)
+    seen = look_back(snapshots, now, horizon=horizon, delays=delays).seen
     frame = build_features(snapshots, tables, catalogue)
     log_odds = model.log_odds(frame)
     return Recent(
         snapshots, frame, log_odds, model.calibrator.probability(log_odds), seen, earlier, delays, since,
         tables.observed_until,
     )  # fmt: skip
-
-
-def _learn_delays(labelled: pd.DataFrame) -> DelayCurve | None:
-    told = labelled.loc[labelled["converted"] & (labelled["watched"] >= 1.0)]
-    return learn_delays(_ages(told), _delay(told), told["lead_id"].to_numpy(dtype=object).astype(str))
-
-
-def _ages(snapshots: pd.DataFrame) -> NDArray[np.int64]:
-    age = (snapshots["as_of"] - snapshots["created_at"]).dt.total_seconds()
-    return age.round().to_numpy().astype(np.int64)
-
-
-def _delay(snapshots: pd.DataFrame) -> NDArray[np.float64]:
-    return snapshots["delay"].to_numpy(dtype=np.float64)
-
-
-def _watched(snapshots: pd.DataFrame) -> NDArray[np.float64]:
-    return snapshots["watched"].to_numpy(dtype=np.float64)
