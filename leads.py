@@ -12,6 +12,7 @@ import typer
 from project.terminal import JsonOption, Terminal, guarded
 from serving import cli as serving_cli
 from serving import lake_cli
+from serving.story import cli as story_cli
 from training import cli as training_cli
 from training.monitoring import cli as monitoring_cli
 
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.add_typer(training_cli.app)
 app.add_typer(monitoring_cli.app)
 app.add_typer(serving_cli.app)
+app.add_typer(story_cli.app)
 app.add_typer(lake_cli.app)
 
 
@@ -72,6 +74,7 @@ def demo(
         language="en",
         closed_too=False,
         progress=terminal.step,
+        record=True,
     )
     out = folder / "scored.csv"
     write_scores(scored.leads, out)

@@ -30,7 +30,7 @@ from features.snapshots import build_open_snapshots, default_as_of
 from models.columns import encode_frame
 from models.estimators import BoostedTrees
 from project.folder import Project, find_project
-from serving.score import load_named_model
+from serving.load import load_named_model
 from training.demo import write_demo_project
 from training.pipeline import train_model
 from training.simulator.crm import simulate_crm, write_crm

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
-__all__ = ["Catalogue", "Criterion", "Feature", "Origin", "Statistic", "Subject"]
+__all__ = ["Catalogue", "Criterion", "Feature", "Group", "Origin", "Statistic", "Subject"]
 
 Origin = Literal["lead", "account", "clock", "behaviour", "colleagues", "track_record", "ideal_customer"]
 Statistic = Literal[
@@ -21,6 +21,15 @@ class Subject:
 
     name: str
     kinds: tuple[str, ...]
+    en: str
+    ru: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """Features that a person thinks of as one thing, and what it is called."""
+
+    name: str
     en: str
     ru: str
 
@@ -42,6 +51,8 @@ class Feature:
         attribute of the account how long a version counts as known, null for ever; for a track record the horizon.
     known_by_then
         Why the value is known at `as_of`.
+    group
+        Name of the group whose reason it is part of; empty in catalogues older than groups.
     """
 
     name: str
@@ -53,6 +64,7 @@ class Feature:
     known_by_then: str
     en: str
     ru: str
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,11 +85,12 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All features, in the order of the frame's columns, the subjects they speak of, and the ideal customer."""
+    """All features, in the order of the frame's columns, the subjects they speak of, the ideal customer, and groups."""
 
     features: tuple[Feature, ...]
     subjects: tuple[Subject, ...]
     ideal_customer: tuple[Criterion, ...] = ()
+    groups: tuple[Group, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -88,7 +101,7 @@ class Catalogue:
         """Return the catalogue of the named features only, in its own order."""
         kept = set(names)
         features = tuple(feature for feature in self.features if feature.name in kept)
-        return Catalogue(features, self.subjects, self.ideal_customer)
+        return replace(self, features=features)
 
     def to_json(self) -> dict[str, object]:
         """Return the readable form that the artefact stores."""
@@ -96,6 +109,7 @@ class Catalogue:
             "features": [asdict(feature) for feature in self.features],
             "subjects": [{**asdict(subject), "kinds": list(subject.kinds)} for subject in self.subjects],
             "ideal_customer": [{**asdict(one), "levels": list(one.levels)} for one in self.ideal_customer],
+            "groups": [asdict(group) for group in self.groups],
         }
 
     @staticmethod
@@ -110,4 +124,5 @@ class Catalogue:
             Criterion(**{**entry, "levels": tuple(entry["levels"])})  # type: ignore[arg-type]
             for entry in content.get("ideal_customer", ())
         )
-        return Catalogue(features, subjects, ideal)
+        groups = tuple(Group(**entry) for entry in content.get("groups", ()))  # type: ignore[arg-type]
+        return Catalogue(features, subjects, ideal, groups)

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from features.catalogue import Catalogue, Criterion, Feature, Statistic, Subject
+from features.groups import assign_groups
 from features.identity import FACT_LABELS
 from features.subjects import ANY_EVENT, behaviour_features, list_subjects, list_touches
 from features.tables import TOUCH
-from features.words import describe_window_en, describe_window_ru, slug, unique_names
+from features.words import describe_window_en, describe_window_ru, readable, slug, unique_names
 from project.duration import format_duration
 from project.errors import SettingsError
 from project.settings import Range
@@ -51,7 +52,8 @@ def build_catalogue(tables: Tables, settings: Settings, *, until: datetime | Non
     criteria = _criteria(settings)
     features += _ideal_features() if criteria else []
     named = _named_apart(features)
-    return _leave_out(Catalogue(named, subjects, criteria), settings.features.forbidden)
+    catalogue = assign_groups(Catalogue(named, subjects, criteria), settings)
+    return _leave_out(catalogue, settings.features.forbidden)
 
 
 def _alive(settings: Settings) -> int | None:
@@ -78,7 +80,7 @@ def _attribute_features(
         if attribute.kind == "rule":
             continue
         known = labels.get(attribute.header) or (FACT_LABELS.get(attribute.header) if origin == "lead" else None)
-        label = known or Label(en=attribute.header, ru=attribute.header)
+        label = known or Label(en=readable(attribute.header), ru=readable(attribute.header))
         features.append(
             Feature(
                 slug(attribute.header), attribute.kind, origin, attribute.header, "value", None,
@@ -168,7 +170,7 @@ def _track_record_features(settings: Settings) -> list[Feature]:
     why = "only leads whose horizon was over by the day of as_of"
     features = []
     for header in settings.features.track_record:
-        label = settings.leads.labels.get(header) or Label(en=header, ru=header)
+        label = settings.leads.labels.get(header) or Label(en=readable(header), ru=readable(header))
         features.append(
             Feature(
                 f"{slug(header)}_win_rate", "number", "track_record", header, "win_rate", horizon, why,

@@ -35,14 +35,14 @@ def list_subjects(kinds: Sequence[str], events: EventsSettings) -> tuple[Subject
         subjects.append(_subject(ANY_EVENT, kinds, events.labels, "All activity", "Вся активность"))
     for name, patterns in events.groups.items():
         members = [kind for kind in kinds if any(_matches(_plain(kind), pattern) for pattern in patterns)]
-        subjects.append(_subject(name, members, events.labels, f"“{name}” events", f"События «{name}»"))
+        subjects.append(_subject(name, members, events.labels, *_call(name)))
     for name in events.page_groups:
         members = [kind for kind in kinds if kind.endswith(f"{PAGE_MARK}{name}")]
         subjects.append(_subject(name, members, events.labels, f"Visits to “{name}” pages", f"Визиты на «{name}»"))
     plain = list(dict.fromkeys(map(_plain, kinds)))
     for name in plain[: events.max_kinds]:
         members = [kind for kind in kinds if _plain(kind) == name]
-        subjects.append(_subject(name, members, events.labels, f"“{name}” events", f"События «{name}»"))
+        subjects.append(_subject(name, members, events.labels, *_call(name)))
     return _named_apart([subject for subject in subjects if subject.kinds])
 
 
@@ -66,6 +66,12 @@ def _subject(
 def _named_apart(subjects: Sequence[Subject]) -> tuple[Subject, ...]:
     names = unique_names([subject.name for subject in subjects])
     return tuple(replace(subject, name=name) for subject, name in zip(subjects, names, strict=True))
+
+
+def _call(name: str) -> tuple[str, str]:
+    """Call events that nobody gave words for."""
+    plain = " ".join(name.replace("_", " ").split())
+    return f"“{plain}” events", f"События «{plain}»"
 
 
 def _plain(kind: str) -> str:

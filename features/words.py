@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from project.duration import format_duration
 
-__all__ = ["describe_window_en", "describe_window_ru", "slug", "unique_names"]
+__all__ = ["describe_window_en", "describe_window_ru", "readable", "slug", "unique_names"]
 
 _UNITS_EN = {"d": "day", "h": "hour", "m": "minute", "s": "second"}
 _UNITS_RU = {
@@ -47,6 +47,16 @@ def describe_window_ru(window: timedelta) -> str:
 def _split(window: timedelta) -> tuple[int, str]:
     text = format_duration(window)
     return int(text[:-1]), text[-1]
+
+
+def readable(header: str) -> str:
+    """Say a header that nobody gave words for: no underscores, a capital first.
+
+    >>> readable("employee_count"), readable("Total Time Spent"), readable("КАНАЛ")
+    ('Employee count', 'Total Time Spent', 'КАНАЛ')
+    """
+    text = " ".join(header.replace("_", " ").split())
+    return text[:1].upper() + text[1:]
 
 
 def slug(text: str) -> str:

@@ -25,6 +25,7 @@ from models.bands import BandPolicy
 from models.calibration import read_calibrator
 from models.columns import ModelColumn
 from models.estimator_files import read_estimator, write_estimator
+from models.evidence import EvidenceTable
 from models.interval import IntervalTable
 from models.lead_model import LeadModel
 from project.errors import ArtefactError, name_some
@@ -40,6 +41,7 @@ _READS = (1, 2)  # 1 had neither blends nor categories told by rates
 _MANIFEST = "manifest.json"
 _CANARY = "canary.json"
 _CANARY_TOLERANCE = 1e-9
+_TOLD = 0.02  # log-odds; a smaller first reason is none
 
 Canary = Mapping[str, Any]
 BuildCanary = Callable[[Canary], "pd.DataFrame"]
@@ -66,6 +68,7 @@ def save_model(model: LeadModel, folder: Path, *, canary: Canary, facts: Mapping
         "policy": model.policy.to_json(),
         **({"interval": model.interval.to_json()} if model.interval is not None else {}),
         **({"unusual_from": model.unusual_from} if model.unusual_from is not None else {}),
+        **({"evidence": model.evidence.to_json()} if model.evidence is not None else {}),
         "files": {name: hash_bytes(text) for name, text in files.items()},
     }
     manifest = {**content, "model_id": _seal(content)}
@@ -145,6 +148,7 @@ def load_model(folder: Path, *, build_canary: BuildCanary | None = None, verifie
             manifest=manifest,
             interval=IntervalTable.from_json(manifest["interval"]) if "interval" in manifest else None,
             unusual_from=manifest.get("unusual_from"),
+            evidence=EvidenceTable.from_json(manifest["evidence"]) if "evidence" in manifest else None,
         )
     except ArtefactError:
         raise
@@ -170,10 +174,14 @@ def _replay_canary(model: LeadModel, canary: Canary, build: BuildCanary) -> None
 
 
 def answer_canary(model: LeadModel, frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return what a model says of the canary's leads: probability and the column of the first reason."""
-    probabilities = model.probability(frame)
-    reasons = model.reasons(frame, language="en")
+    """Return what a model says of the canary's leads: probability, and the column that raises it most."""
+    contributions, _ = model.contributions(frame)
+
+    def first(shares: list[float]) -> str:
+        largest = max(shares, default=0.0)
+        return model.columns[shares.index(largest)].name if largest >= _TOLD else ""
+
     return [
-        {"probability": float(probability), "first_reason": arguments[0].column if arguments else ""}
-        for probability, (arguments, _) in zip(probabilities, reasons, strict=True)
+        {"probability": float(probability), "first_reason": first(shares)}
+        for probability, shares in zip(model.probability(frame), contributions.tolist(), strict=True)
     ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from models.wording import Wording
 from project.errors import SchemaError, name_some
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class ModelColumn:
         What is said when the value is missing.
     levels_ru
         Russian words for levels that are words of ours, such as weekdays.
+    wording
+        How it is spoken of; null in models older than wordings, which say `en` or `ru` and the value.
     """
 
     name: str
@@ -53,22 +56,31 @@ class ModelColumn:
     rates: Mapping[str, float] = field(default_factory=dict)
     missing_rate: float = 0.0
     crossed: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    wording: Wording | None = None
 
     @property
     def levels(self) -> tuple[str, ...]:
         """Every level seen in training."""
         return (*self.frequent, *self.rare)
 
+    @property
+    def group(self) -> str:
+        """The group whose reason it is part of."""
+        return self.wording.group if self.wording is not None else self.name
+
     def to_json(self) -> dict[str, object]:
         """Return the readable form that the manifest stores."""
         content = {**asdict(self), "frequent": list(self.frequent), "rare": list(self.rare)}
-        return content if self.crossed else {key: value for key, value in content.items() if key != "crossed"}
+        later = {"crossed": self.crossed, "wording": self.wording}
+        return {key: value for key, value in content.items() if later.get(key, True)}
 
     @staticmethod
     def from_json(content: Mapping[str, object]) -> ModelColumn:
         """Read what `to_json` wrote."""
-        lists: dict[str, object] = {name: tuple(content[name]) for name in ("frequent", "rare")}  # type: ignore[arg-type]
-        return ModelColumn(**{**content, **lists})  # type: ignore[arg-type]
+        made: dict[str, object] = {name: tuple(content[name]) for name in ("frequent", "rare")}  # type: ignore[arg-type]
+        if "wording" in content:
+            made["wording"] = Wording(**content["wording"])  # type: ignore[arg-type]
+        return ModelColumn(**{**content, **made})  # type: ignore[arg-type]
 
 
 def encode_frame(frame: pd.DataFrame, columns: Sequence[ModelColumn]) -> NDArray[np.float64]:
@@ -148,8 +160,8 @@ def _encode(values: pd.Series, column: ModelColumn) -> NDArray[np.float64]:
 def find_flags(frame: pd.DataFrame, columns: Sequence[ModelColumn]) -> list[str]:
     """Say for each row what the model could not take as it was, `;` between; empty where all is well.
 
-    `unseen:<column>` is a level never seen in training, `infinite:<column>` a number without end. Both are scored as
-    missing.
+    `unseen:<column>` is a level never seen in training, `infinite:<column>` a number without end; both are scored as
+    missing. `missing:<column>` is no value where nearly every lead has one that matters.
     """
     notes: list[list[str]] = [[] for _ in range(len(frame))]
     for column in columns:
@@ -160,4 +172,7 @@ def find_flags(frame: pd.DataFrame, columns: Sequence[ModelColumn]) -> list[str]
             odd, word = values.isin([np.inf, -np.inf]), "infinite"
         for row in np.flatnonzero(odd.to_numpy()):
             notes[row].append(f"{word}:{column.name}")
+        if column.wording is not None and column.wording.key:
+            for row in np.flatnonzero(values.isna().to_numpy()):
+                notes[row].append(f"missing:{column.name}")
     return [";".join(note) for note in notes]

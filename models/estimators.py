@@ -124,10 +124,18 @@ class Blend:
 
     def spread(self, matrix: Matrix) -> Vector:
         """Return how far the parts are apart that are averaged, the standard deviation of their log-odds, (rows,)."""
-        averaged = [part for part, weight in zip(self.parts, self.weights, strict=True) if weight < 1.0]
+        return self.log_odds_and_spread(matrix)[1]
+
+    def log_odds_and_spread(self, matrix: Matrix) -> tuple[Vector, Vector]:
+        """Return both at the price of one."""
+        said = [part.log_odds(matrix) for part in self.parts]
+        total = np.zeros(len(matrix))
+        for own, weight in zip(said, self.weights, strict=True):
+            total += weight * own
+        averaged = [own for own, weight in zip(said, self.weights, strict=True) if weight < 1.0]
         if len(averaged) < 2:
-            return np.zeros(len(matrix))
-        return np.asarray(np.column_stack([part.log_odds(matrix) for part in averaged]).std(axis=1))
+            return total, np.zeros(len(matrix))
+        return total, np.asarray(np.column_stack(averaged).std(axis=1))
 
     def contributions(self, matrix: Matrix) -> tuple[Matrix, float]:
         """Return the weighted sums of the parts' contributions and bases."""

@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bands import BandPolicy
+from models.breakdown import Breakdown, take_apart
 from models.calibration import Calibrator
-from models.columns import ModelColumn, encode_frame, find_flags, own_contributions
+from models.columns import ModelColumn, encode_frame, find_flags
 from models.estimators import Blend, Estimator
+from models.evidence import EvidenceTable
 from models.interval import IntervalTable
-from models.reasons import Language, Reason, find_reasons
+from models.reasons import Reason, find_reasons
+from project.language import Language
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +37,8 @@ class LeadModel:
         What similarly scored leads did; null in models that were saved before there was one.
     unusual_from
         Log-odds by which the parts of a blend differ in one of a hundred leads of the past; null for other models.
+    evidence
+        What became of earlier leads by their values; null in models that were saved before there was any.
     """
 
     columns: tuple[ModelColumn, ...]
@@ -43,6 +48,7 @@ class LeadModel:
     manifest: Mapping[str, object]
     interval: IntervalTable | None = None
     unusual_from: float | None = None
+    evidence: EvidenceTable | None = None
 
     def log_odds(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """Return log-odds before calibration, shape (rows,)."""
@@ -61,21 +67,56 @@ class LeadModel:
 
     def contributions(self, frame: pd.DataFrame) -> tuple[NDArray[np.float64], float]:
         """Return contributions in log-odds before calibration, shape (rows, columns), and the base they add to."""
-        shares, base = self.estimator.contributions(encode_frame(frame, self.columns))
-        return own_contributions(shares, self.columns), base
+        apart = self.take_apart(frame)
+        return apart.contributions, apart.base
+
+    def take_apart(self, frame: pd.DataFrame) -> Breakdown:
+        """Return the log-odds of a frame and everything that they are made of."""
+        return take_apart(self.estimator, encode_frame(frame, self.columns), self.columns)
 
     def reasons(self, frame: pd.DataFrame, *, language: Language) -> list[tuple[list[Reason], list[Reason]]]:
         """Return the leading reasons for and against of every row."""
-        contributions, _ = self.contributions(frame)
-        return find_reasons(contributions, frame, self.columns, language=language)
+        return self.tell(self.take_apart(frame), frame, language=language)
 
-    def flags(self, frame: pd.DataFrame) -> list[str]:
-        """Return for every row what the model could not take as it was."""
+    def tell(
+        self,
+        apart: Breakdown,
+        frame: pd.DataFrame,
+        *,
+        language: Language,
+        most_for: int = 3,
+        most_against: int = 2,
+    ) -> list[tuple[list[Reason], list[Reason]]]:
+        """Return the leading reasons of rows that were taken apart."""
+        points, _ = apart.points(self.calibrator)
+        return find_reasons(
+            apart,
+            frame,
+            self.columns,
+            language=language,
+            points=points,
+            evidence=self.evidence,
+            most_for=most_for,
+            most_against=most_against,
+        )
+
+    def flags(self, frame: pd.DataFrame, *, spread: NDArray[np.float64] | None = None) -> list[str]:
+        """Return for every row what is to be verified before one acts on it, `;` between; empty where all is well.
+
+        Parameters
+        ----------
+        spread
+            Of the parts of a blend, if it was measured already; see `Breakdown`.
+        """
         noted = find_flags(frame, self.columns)
         if self.unusual_from is None or not isinstance(self.estimator, Blend) or not len(frame):
             return noted
-        apart = self.estimator.spread(encode_frame(frame, self.columns)) > self.unusual_from
-        return [";".join(filter(None, [note, "unusual" * bool(odd)])) for note, odd in zip(noted, apart, strict=True)]
+        if spread is None:
+            spread = self.estimator.spread(encode_frame(frame, self.columns))
+        return [
+            ";".join(filter(None, [note, "unusual" * bool(odd)]))
+            for note, odd in zip(noted, spread > self.unusual_from, strict=True)
+        ]
 
     @property
     def model_id(self) -> str:

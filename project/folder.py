@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from project.environment import named_variables
 from project.errors import SettingsError, StorageError
+from project.reasons_settings import GroupSettings, ReasonsSettings
 from project.settings import (
     CapacitySettings,
     FeatureSettings,
@@ -134,6 +135,7 @@ def _known_keys(section: tuple[str, ...]) -> list[str]:
         "rules": RuleSettings,
         "hygiene": HygieneSettings,
         "features": FeatureSettings,
+        "reasons": ReasonsSettings,
         "training": TrainingSettings,
     }
     inner: dict[str, type[BaseModel]] = {
@@ -141,6 +143,7 @@ def _known_keys(section: tuple[str, ...]) -> list[str]:
         "cells": CellSettings,
         "identity": IdentitySettings,
         "ideal_customer": Range,
+        "groups": GroupSettings,
     }
     deeper = next((inner[name] for name in names[1:] if name in inner), None)
     model = deeper or models.get(names[0])

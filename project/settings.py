@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, model_validator
 
 from project.files import canonical_json, hash_bytes
+from project.reasons_settings import ReasonsSettings
 from project.source_settings import (
     AccountsSettings,
     Duration,
@@ -206,6 +207,7 @@ class Settings(Section):
     rules: tuple[RuleSettings, ...] = ()
     hygiene: HygieneSettings = HygieneSettings()
     features: FeatureSettings = FeatureSettings()
+    reasons: ReasonsSettings = ReasonsSettings()
     training: TrainingSettings = TrainingSettings()
 
     @model_validator(mode="after")

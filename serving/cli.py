@@ -1,4 +1,4 @@
-"""Commands that use a saved model: score, explain, info."""
+"""Commands that use a saved model: score, info."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from project.folder import Project
-    from serving.explain import Explanation
     from serving.score import Scored
 
 __all__ = ["AsOfOption", "LanguageOption", "ModelOption", "app", "read_moment", "show_ranked"]
@@ -41,6 +40,9 @@ def score(
     closed_too: Annotated[bool, typer.Option("--all", help="Also leads that converted or were lost.")] = False,
     model: ModelOption = "champion",
     language: LanguageOption = None,
+    record: Annotated[
+        bool, typer.Option("--record/--no-record", help="Add the decisions to the ledger, and say what changed.")
+    ] = True,
     scored_at: Annotated[str | None, typer.Option("--scored-at", help="Fix the time stamp, for equal bytes.")] = None,
     most: Annotated[int, typer.Option("--top", min=0, help="How many to show.")] = 10,
     json_: JsonOption = False,
@@ -71,6 +73,7 @@ def score(
         language=spoken,
         closed_too=closed_too,
         progress=terminal.step,
+        record=record,
     )
     if out is not None:
         write_scores(scored.leads, out)
@@ -159,82 +162,6 @@ def _say_totals(terminal: Terminal, scored: Scored, out: Path | None) -> None:
 
 @app.command(rich_help_panel="Use")
 @guarded
-def explain(
-    lead_id: Annotated[str, typer.Argument(help="The lead.")],
-    project: ProjectOption = Path(),
-    as_of: AsOfOption = None,
-    model: ModelOption = "champion",
-    language: LanguageOption = None,
-    json_: JsonOption = False,
-) -> int | None:
-    """Say why a lead has its probability.
-
-    Example: leads explain L0001234 --project crm --language ru
-    """
-    from project.folder import find_project
-    from serving.explain import explain_lead
-
-    found = find_project(project)
-    spoken = language or found.settings.project.language
-    explanation = explain_lead(
-        found,
-        lead_id,
-        model_name=model,
-        as_of=read_moment(as_of, "--as-of"),
-        not_after=datetime.now(UTC).replace(tzinfo=None),
-        language=spoken,
-    )
-    terminal = Terminal(json_)
-    _show_explanation(terminal, explanation, language=spoken)
-    terminal.answer(
-        {
-            "lead_id": explanation.lead_id,
-            "as_of": explanation.as_of.isoformat() + "Z" if explanation.as_of else None,
-            "model_id": explanation.model_id,
-            "probability": explanation.probability,
-            "interval": explanation.interval,
-            "log_odds": explanation.log_odds,
-            "base": explanation.base,
-            "band": explanation.band,
-            "band_rule": explanation.band_rule,
-            "reasons_for": [reason.sentence for reason in explanation.arguments_for[:3]],
-            "reasons_against": [reason.sentence for reason in explanation.arguments_against[:2]],
-            "contributions": explanation.contributions,
-            "flags": explanation.flags,
-        }
-    )
-    return None
-
-
-def _show_explanation(terminal: Terminal, explanation: Explanation, *, language: Literal["en", "ru"]) -> None:
-    from serving.explain import say_odds
-
-    english = language == "en"
-    words = ("For", "Against", "decided by") if english else ("За", "Против", "решает")
-    odds = say_odds(explanation.probability, language=language)
-    terminal.say(f"{explanation.lead_id}: {explanation.probability:.1%}, {odds}")
-    if explanation.interval is not None:
-        low, high = explanation.interval
-        similar = "of similarly scored leads {}–{} converted" if english else "из лидов с такой оценкой купили {}–{}"
-        terminal.say(similar.format(f"{low:.1%}", f"{high:.1%}"))
-    terminal.say(f"{explanation.band} ({words[2]}: {explanation.band_rule})")
-    for title, arguments in ((words[0], explanation.arguments_for[:5]), (words[1], explanation.arguments_against[:5])):
-        if arguments:
-            terminal.say(f"{title}:")
-        for reason in arguments:
-            terminal.say(f"  {reason.contribution:+.2f}  {reason.sentence}")
-    if explanation.flags:
-        terminal.warn(explanation.flags)
-    note = (
-        "Numbers are log-odds; they are associations, not causes."
-        if english
-        else "Числа — логарифмы шансов; это связи, а не причины."
-    )
-    terminal.say(note)
-
-
-@app.command(rich_help_panel="Use")
-@guarded
 def info(project: ProjectOption = Path(), model: ModelOption = "champion", json_: JsonOption = False) -> int | None:
     """Show the model in use: periods, metrics, bands, hashes; verify it.
 
@@ -242,7 +169,7 @@ def info(project: ProjectOption = Path(), model: ModelOption = "champion", json_
     """
     from models.registry import read_aliases, read_moves
     from project.folder import find_project
-    from serving.score import load_named_model
+    from serving.load import load_named_model
 
     found = find_project(project)
     terminal = Terminal(json_)

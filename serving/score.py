@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,15 +13,17 @@ import pandas as pd
 from features.catalogue import Catalogue
 from features.engine import build_features, read_lead_columns
 from features.ingest import read_tables
-from features.rows import build_features_of_rows
 from features.snapshots import build_open_snapshots, default_as_of
-from models.artefact import load_model
 from models.bands import BANDS
 from models.lead_model import LeadModel
-from models.reasons import Language, reason_columns
-from models.registry import find_model
-from project.duration import format_duration, parse_duration
-from project.errors import SchemaError, name_some
+from models.reasons import reason_columns
+from models.trust import trust_of
+from project.duration import parse_duration
+from project.language import Language
+from serving.check_tables import check_sources
+from serving.ledger.ledger import record_decisions
+from serving.ledger.tell import tell_changes
+from serving.load import load_named_model
 
 if TYPE_CHECKING:
     from features.tables import TableCount, Tables
@@ -29,13 +31,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLUMNS",
+    "LEDGER_COLUMNS",
     "Scored",
-    "check_known",
-    "check_sources",
-    "load_named_model",
+    "is_stale",
     "score_frame",
     "score_open_leads",
     "score_snapshots",
+    "too_old",
 ]
 
 COLUMNS = (
@@ -56,8 +58,12 @@ COLUMNS = (
     "reason_for_3",
     "reason_against_1",
     "reason_against_2",
+    "trust",
     "flags",
 )
+
+
+LEDGER_COLUMNS = ("decision_id", "probability_before", "changed")
 
 
 @dataclass(frozen=True)
@@ -67,33 +73,14 @@ class Scored:
     Attributes
     ----------
     leads
-        The columns of `COLUMNS`, one row a lead: band by band, then by probability, log-odds and id.
+        The columns of `COLUMNS`, and of `LEDGER_COLUMNS` if decisions were recorded, one row a lead: band by band, then
+        by probability, log-odds and id.
     """
 
     leads: pd.DataFrame
     as_of: datetime | None
     model: LeadModel
     counts: Mapping[str, TableCount]
-
-
-def load_named_model(project: Project, name: str = "champion") -> tuple[LeadModel, Catalogue]:
-    """Load a model by alias or id, verified, with its catalogue.
-
-    Raises
-    ------
-    ArtefactError
-        It is damaged, or does not answer as it did when it was saved.
-    """
-    catalogues: list[Catalogue] = []
-
-    def build(canary: Mapping[str, Any]) -> pd.DataFrame:
-        return build_features_of_rows(canary["tables"], canary["snapshots"], catalogues[0])
-
-    folder = find_model(project.state, name)
-    plain = load_model(folder, verified=project.state / "verified")
-    catalogue = Catalogue.from_json(plain.manifest["catalogue"])  # type: ignore[arg-type]
-    catalogues.append(catalogue)
-    return load_model(folder, build_canary=build, verified=project.state / "verified"), catalogue
 
 
 def score_open_leads(
@@ -105,6 +92,7 @@ def score_open_leads(
     language: Language,
     closed_too: bool,
     progress: Callable[[str], None],
+    record: bool = False,
 ) -> Scored:
     """Read today's tables and score every lead that is open at `as_of`.
 
@@ -114,6 +102,8 @@ def score_open_leads(
         UTC without a zone; null means the first second after everything in the tables.
     closed_too
         Score leads that already converted or were lost, too.
+    record
+        Whether to add the decisions to the ledger, and to say what changed since the last ones.
     """
     progress("Loading and verifying the model")
     model, catalogue = load_named_model(project, model_name)
@@ -126,67 +116,24 @@ def score_open_leads(
         asked = tables.connection.execute("SELECT lead_id FROM more_leads").df()["lead_id"]
         snapshots = snapshots.loc[snapshots["lead_id"].isin(asked)].reset_index(drop=True)
     progress(f"Scoring {len(snapshots):,} leads")
-    leads = score_snapshots(snapshots, tables, model, catalogue, scored_at=scored_at, language=language)
-    return Scored(leads, moment, model, tables.counts)
-
-
-def check_sources(tables: Tables, model: LeadModel, catalogue: Catalogue) -> None:
-    """Refuse tables that lack a whole source the model was trained on: every lead would look silent, in silence.
-
-    Raises
-    ------
-    SchemaError
-        No events, accounts or dates where the model has features of them, or events of none of the known kinds.
-    """
-    kinds = {str(kind) for (kind,) in tables.connection.execute("SELECT DISTINCT kind FROM events").fetchall()}
-    check_known(
-        model,
-        catalogue,
-        dated=tables.dated,
-        record_horizon=tables.record_horizon,
-        sources=tables.counts,
-        kinds=kinds,
+    stale = is_stale(tables.data_until, moment, project.settings.reasons.stale_after)
+    frame, leads = score_snapshots(
+        snapshots, tables, model, catalogue, scored_at=scored_at, language=language, stale=stale
     )
-
-
-def check_known(
-    model: LeadModel,
-    catalogue: Catalogue,
-    *,
-    dated: bool,
-    record_horizon: int | None,
-    sources: Collection[str],
-    kinds: Collection[str],
-) -> None:
-    """Do what `check_sources` does, from the names of the sources and of the kinds of events that were found."""
-    origins = {feature.origin for feature in catalogue.features}
-    if bool(model.manifest["dated"]) != dated:
-        raise SchemaError("The model was trained with dates and these tables have none, or the other way round.")
-    _check_track_records(record_horizon, catalogue)
-    for origin, table in (("behaviour", "events"), ("account", "accounts")):
-        if origin in origins and table not in sources:
-            raise SchemaError(f"The model reads [{table}], which leads.toml no longer declares. Declare it again.")
-    if "behaviour" in origins:
-        known = {kind for subject in catalogue.subjects for kind in subject.kinds}
-        if kinds and not known & set(kinds):
-            raise SchemaError(
-                f"None of the events is of a kind the model knows ({name_some(sorted(known))}); found "
-                f"{name_some(sorted(kinds))}. Were they renamed?"
-            )
-
-
-def _check_track_records(horizon: int | None, catalogue: Catalogue) -> None:
-    """Refuse track records over another horizon than the model learnt them with, or none at all."""
-    asked = {feature.window for feature in catalogue.features if feature.origin == "track_record"}
-    if asked and horizon not in asked:
-        raise SchemaError(
-            f"The model reads how earlier leads did within {_days(max(filter(None, asked)))}, leads.toml now asks for "
-            f"{_days(horizon)}. Set outcome.horizon and features.track_record back, or train a new model."
+    if record:
+        progress("Recording the decisions, and what changed since the last ones")
+        before, changed = tell_changes(
+            project, leads, snapshots, frame, tables, model, moment=moment, language=language
         )
+        hashes = {"data_hash": tables.data_hash, "settings_hash": project.settings.hash}
+        ids = record_decisions(project.state, leads, frame, model, **hashes)
+        leads = leads.assign(decision_id=ids, probability_before=before, changed=changed)
+    return Scored(_best_first(leads), moment, model, tables.counts)
 
 
-def _days(seconds: int | None) -> str:
-    return "nothing" if seconds is None else format_duration(timedelta(seconds=seconds))
+def is_stale(data_until: datetime | None, moment: datetime | None, after: timedelta) -> bool:
+    """Tell whether the newest row of all tables is older than `after` at the moment that is looked from."""
+    return data_until is not None and moment is not None and moment - data_until > after
 
 
 def score_snapshots(
@@ -197,12 +144,16 @@ def score_snapshots(
     *,
     scored_at: datetime,
     language: Language,
-) -> pd.DataFrame:
-    """Score snapshots; a lead gets the same answer to the last bit alone, in a batch and in any order."""
+    stale: bool = False,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the feature frame of snapshots and what is said of them, row by row.
+
+    A lead gets the same answer to the last bit alone, in a batch and in any order.
+    """
     frame = build_features(snapshots, tables, catalogue)
     rules = sorted({rule.column for rule in model.policy.rules})
     attributes = read_lead_columns(tables, snapshots["lead_id"].to_list(), rules)
-    return _best_first(score_frame(frame, snapshots, attributes, model, scored_at=scored_at, language=language))
+    return frame, score_frame(frame, snapshots, attributes, model, scored_at=scored_at, language=language, stale=stale)
 
 
 def score_frame(
@@ -213,6 +164,7 @@ def score_frame(
     *,
     scored_at: datetime,
     language: Language,
+    stale: bool = False,
 ) -> pd.DataFrame:
     """Score a feature frame row by row, in the order given.
 
@@ -220,13 +172,18 @@ def score_frame(
     ----------
     snapshots, attributes
         One row a row of the frame: `lead_id`, `as_of`, `created_at`, `flag`; the columns that the model's rules read.
+    stale
+        Whether the data are too old to be trusted.
     """
-    log_odds = model.log_odds(frame)
+    apart = model.take_apart(frame)
+    log_odds = apart.log_odds
     probability = model.calibrator.probability(log_odds)
     low, high = model.bounds(probability)
     bands, why = model.policy.assign_with_rules(
         probability, attributes, set_apart=snapshots["flag"].to_list(), leads=snapshots["lead_id"].to_list()
     )
+    late = ["stale_data" * stale] * len(frame)
+    flags = _join_flags(model.flags(frame, spread=apart.spread), too_old(snapshots, model), late)
     return pd.DataFrame(
         {
             "lead_id": snapshots["lead_id"].to_list(),
@@ -241,8 +198,9 @@ def score_frame(
             "band_rule": why,
             "propensity": model.policy.propensity(probability, why),
             "expected_value": model.policy.expected_value(probability),
-            **reason_columns(model.reasons(frame, language=language)),
-            "flags": _join_flags(model.flags(frame), _too_old(snapshots, model)),
+            **reason_columns(model.tell(apart, frame, language=language)),
+            "trust": [trust_of(flag) for flag in flags],
+            "flags": flags,
         },
         columns=list(COLUMNS),
     )
@@ -256,7 +214,7 @@ def _iso(moment: object) -> str:
     return f"{text}Z"
 
 
-def _too_old(snapshots: pd.DataFrame, model: LeadModel) -> list[str]:
+def too_old(snapshots: pd.DataFrame, model: LeadModel) -> list[str]:
     """Flag leads older than anything the model learnt from: the last trained age plus one horizon."""
     if snapshots["as_of"].isna().all():
         return [""] * len(snapshots)

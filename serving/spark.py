@@ -21,11 +21,13 @@ from features.spark import answer_on_spark, build_open_snapshots_on_spark
 from models.artefact import load_model
 from models.bands import BANDS
 from models.lead_model import LeadModel
-from models.reasons import Language
 from models.registry import find_model
 from project.errors import SettingsError
 from project.files import hash_bytes, write_folder_atomically
-from serving.score import COLUMNS, check_known, load_named_model, score_frame
+from project.language import Language
+from serving.check_tables import check_known
+from serving.load import load_named_model
+from serving.score import COLUMNS, is_stale, score_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,10 +103,11 @@ def score_lake(
         kinds=kinds,
     )
     questions = _questions(session, lake, snapshots, model, catalogue)
+    stale = is_stale(lake.data_until, moment, project.settings.reasons.stale_after)
     files = session.sparkContext.broadcast(_read_files(find_model(project.state, model_name)))
 
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return _score_batches(batches, files.value, catalogue, scored_at=scored_at, language=language)
+        return _score_batches(batches, files.value, catalogue, scored_at=scored_at, language=language, stale=stale)
 
     progress("Scoring")
     with warnings.catch_warnings():
@@ -157,7 +160,13 @@ def _open_model(files: Files) -> LeadModel:
 
 
 def _score_batches(
-    batches: Iterator[pa.RecordBatch], files: Files, catalogue: Catalogue, *, scored_at: datetime, language: Language
+    batches: Iterator[pa.RecordBatch],
+    files: Files,
+    catalogue: Catalogue,
+    *,
+    scored_at: datetime,
+    language: Language,
+    stale: bool,
 ) -> Iterator[pa.RecordBatch]:
     model = _open_model(files)
     headers = _rule_headers(model)
@@ -166,7 +175,7 @@ def _score_batches(
         frame = to_frame(table.select([f"f{place}" for place in range(len(catalogue.features))]), catalogue)
         snapshots = table.select(["lead_id", "as_of", "created_at", "flag"]).to_pandas()
         attributes = table.select([f"h{place}" for place in range(len(headers))]).to_pandas().set_axis(headers, axis=1)
-        scored = score_frame(frame, snapshots, attributes, model, scored_at=scored_at, language=language)
+        scored = score_frame(frame, snapshots, attributes, model, scored_at=scored_at, language=language, stale=stale)
         yield from pa.Table.from_pandas(scored, schema=_SCHEMA, preserve_index=False).to_batches()
 
 

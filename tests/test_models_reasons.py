@@ -4,10 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.breakdown import Breakdown, group_places
 from models.columns import ModelColumn
 from models.lead_model import LeadModel
 from models.linear import LinearTerm, Logistic
-from models.reasons import Language, find_reasons, reason_columns, say_value
+from models.reasons import Reason, find_reasons, reason_columns
+from models.reasons import say_value as say_cell_value
+from project.language import Language, speak
 from small_models import COLUMNS, POLICY, small_model
 
 NUMBER = ModelColumn("n", "number", "Number", "Число", "never", "ни разу")
@@ -15,9 +18,25 @@ WEEKDAY = COLUMNS[4]
 FIVE = tuple(ModelColumn(name, "number", name.upper(), name) for name in "abcde")
 
 
+def say_value(value: object, column: ModelColumn, *, language: Language) -> str:
+    return say_cell_value(value, column, words=speak(language))
+
+
+def apart(contributions: np.ndarray, columns: tuple[ModelColumn, ...]) -> Breakdown:
+    places = group_places(columns)
+    agreed = np.ones((len(contributions), len(places)), dtype=np.bool_)
+    return Breakdown(contributions.sum(axis=1), 0.0, contributions, places, np.zeros(len(contributions)), agreed)
+
+
+def told(
+    contributions: np.ndarray, frame: pd.DataFrame, columns: tuple[ModelColumn, ...], **asked: object
+) -> list[tuple[list[Reason], list[Reason]]]:
+    return find_reasons(apart(contributions, columns), frame, columns, **asked)  # type: ignore[arg-type]
+
+
 def reasons_of(contributions: list[float], **limits: int) -> tuple[list[str], list[str]]:
     frame = pd.DataFrame({name: [1.0] for name in "abcde"})
-    ((those_for, against),) = find_reasons(np.array([contributions]), frame, FIVE, language="en", **limits)
+    ((those_for, against),) = told(np.array([contributions]), frame, FIVE, language="en", **limits)
     return [reason.column for reason in those_for], [reason.column for reason in against]
 
 
@@ -38,10 +57,10 @@ def test_contributions_smaller_than_two_hundredths_are_not_told() -> None:
 def test_every_reason_carries_its_own_contribution_and_the_rows_stay_apart() -> None:
     frame = pd.DataFrame({name: [1.0, 2.0, 3.0] for name in "abcde"})
     shares = np.random.default_rng(0).normal(0, 1, (3, 5))
-    for row, pair in enumerate(find_reasons(shares, frame, FIVE, language="en")):
-        told = [*pair[0], *pair[1]]
-        assert told
-        for reason in told:
+    for row, pair in enumerate(told(shares, frame, FIVE, language="en")):
+        both = [*pair[0], *pair[1]]
+        assert both
+        for reason in both:
             assert reason.contribution == shares[row, "abcde".index(reason.column)]
             assert reason.value == str(row + 1)
             assert reason.sentence == f"{reason.column.upper()}: {row + 1}"
@@ -114,7 +133,7 @@ def test_a_missing_level_is_said_in_neutral_words(language: Language, expected: 
 @pytest.mark.parametrize("language", ["en", "ru"])
 def test_a_reason_from_an_infinite_number_is_told_since_the_lead_was_scored(value: float, language: Language) -> None:
     frame = pd.DataFrame({"n": [value, 5.0]})
-    first, second = find_reasons(np.array([[0.5], [0.5]]), frame, [NUMBER], language=language)
+    first, second = told(np.array([[0.5], [0.5]]), frame, (NUMBER,), language=language)
     assert [reason.column for reason in first[0]] == ["n"]
     assert first[0][0].sentence
     assert [reason.value for reason in second[0]] == ["5"]
@@ -135,8 +154,8 @@ def test_sentences_carry_the_leads_own_values_in_both_languages() -> None:
         {"visits": [1204.0], "idle_days": [np.nan], "budget": [0.25], "source": ["Выставка"], "weekday": ["Sat"]}
     )
     shares = np.array([[0.5, -0.5, 0.4, -0.4, 0.3]])
-    ((for_en, against_en),) = find_reasons(shares, frame, COLUMNS, language="en")
-    ((for_ru, against_ru),) = find_reasons(shares, frame, COLUMNS, language="ru")
+    ((for_en, against_en),) = told(shares, frame, COLUMNS, language="en")
+    ((for_ru, against_ru),) = told(shares, frame, COLUMNS, language="ru")
     assert [r.sentence for r in for_en] == ["Visits: 1,204", "Budget: 0.250", "Weekday it came in: Sat"]
     assert [r.sentence for r in against_en] == ["Days since the last visit: never", "Source: Выставка"]
     assert [r.sentence for r in for_ru] == ["Визиты: 1\u00a0204", "Бюджет: 0,250", "День недели обращения: сб"]
@@ -146,7 +165,7 @@ def test_sentences_carry_the_leads_own_values_in_both_languages() -> None:
 def test_sentences_are_laid_out_in_five_columns_empty_where_there_is_no_reason() -> None:
     frame = pd.DataFrame({name: [1.0, 1.0] for name in "abcde"})
     shares = np.array([[0.4, 0.3, -0.2, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0]])
-    assert reason_columns(find_reasons(shares, frame, FIVE, language="en")) == {
+    assert reason_columns(told(shares, frame, FIVE, language="en")) == {
         "reason_for_1": ["A: 1", ""],
         "reason_for_2": ["B: 1", ""],
         "reason_for_3": ["", ""],

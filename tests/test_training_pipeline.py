@@ -16,7 +16,7 @@ from features.snapshots import build_open_snapshots
 from models.columns import encode_frame
 from project.errors import NotEnoughDataError
 from project.folder import Project, find_project
-from serving.score import load_named_model
+from serving.load import load_named_model
 from training.bands import make_rules
 from training.demo import write_demo_project
 from training.examples import build_examples

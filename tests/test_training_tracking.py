@@ -22,7 +22,7 @@ import pytest
 from conftest import run_leads
 from features.rows import build_features_of_rows
 from project.folder import find_project
-from serving.score import load_named_model
+from serving.load import load_named_model
 
 
 @pytest.fixture(scope="module")

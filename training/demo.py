@@ -110,6 +110,9 @@ spam = "junk"
 track_record = ["channel", "campaign"]
 ideal_customer = { employees = { min = 50, max = 500 }, role = ["owner", "director"] }
 
+[reasons]
+actionable = ["webinar", "download", "budget_answer"]
+
 [snapshots]
 ages = ["0d", "1d", "3d", "7d", "14d", "30d"]
 

@@ -26,6 +26,7 @@ from training.fitting.contenders import Contest, hold_contest
 from training.fitting.tune import Tuning
 from training.hygiene import report_hygiene
 from training.leaks.court import judge_project, refuse_leaks
+from training.telling import collect_evidence, word_columns
 
 if TYPE_CHECKING:
     from features.tables import Tables
@@ -95,8 +96,10 @@ def train_model(
     )
     interval = build_interval_table(chosen.forward_probability, examples.converted[rows], leads=examples.leads[rows])
     model = LeadModel(
-        contest.columns, chosen.estimator, chosen.calibrator, policy, {}, interval,
+        word_columns(contest.columns, examples, chosen.estimator, settings.reasons),
+        chosen.estimator, chosen.calibrator, policy, {}, interval,
         find_unusual(chosen.estimator, contest.columns, examples),
+        collect_evidence(examples, contest.columns, settings.outcome.horizon),
     )  # fmt: skip
     progress("Judging all of them on the test period")
     warnings = [*examples.split.warnings, *examples.warnings, *contest.notes, *band_notes, *trial.notes()]
