@@ -15,6 +15,7 @@ from project.environment import named_variables
 from project.errors import SettingsError, StorageError
 from project.settings import (
     CapacitySettings,
+    DefinitionSettings,
     FeatureSettings,
     HygieneSettings,
     OutcomeSettings,
@@ -132,6 +133,7 @@ def _known_keys(section: tuple[str, ...]) -> list[str]:
         "snapshots": SnapshotSettings,
         "capacity": CapacitySettings,
         "rules": RuleSettings,
+        "definitions": DefinitionSettings,
         "hygiene": HygieneSettings,
         "features": FeatureSettings,
         "training": TrainingSettings,
