@@ -1,8 +1,10 @@
 """How many wins each policy reached, what chance could have done to the number, and how ours compares, in words.
 
-Chance is what drawing whole weeks again shows: all leads of the accounts that first came in in one week are drawn
-together, for all policies at once, so that a difference is a paired one. The models and the orders stay as they are:
-that another history would have taught other models is not in the intervals.
+Chance is what drawing again shows: all leads of the accounts that first came in in one week are drawn together, for all
+policies at once, so that a difference is a paired one; in a replay of few weeks whole accounts are. The models and the
+orders stay as they are: that another history would have taught other models is not in the intervals.
+
+A replay tells whom a policy would have reached, not what a call changes.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,10 +65,12 @@ class Reached:
         }  # fmt: skip
         return {
             "name": self.policy.name,
+            "title": self.policy.title,
             "kind": self.policy.kind,
             "present": self.policy.present,
             "when": when.canonical if when is not None else None,
             "version": when.version if when is not None else None,
+            "newest_first": self.policy.fresh if when is not None else None,
             "calls": self.calls,
             **bounds,
             "wins_by_week": list(self.by_week),
@@ -93,6 +97,8 @@ class Backtest:
         The Mondays on which leads were called, UTC.
     per_week
         How many calls a week there was room for; `by_capacity` tells whether leads.toml says so.
+    drawn
+        What was drawn again for the intervals.
     oldest_days
         Older leads are not called.
     within_reach
@@ -105,6 +111,7 @@ class Backtest:
     oldest_days: float
     per_week: float
     by_capacity: bool
+    drawn: Literal["weeks", "accounts"]
     calls: int
     within_reach: int
     currency: str
@@ -137,7 +144,8 @@ class Backtest:
             f"the {self.within_reach:,} wins that could be reached."
         )
         better = [one for one in self.rivals if one.wins.value > ours.wins.value]
-        told = better or [one for one in self.rivals if one.policy.present] or list(self.rivals[:1])
+        # of the two orders of the rule in use the better one counts
+        told = better or [one for one in self.rivals if one.policy.present][:1] or list(self.rivals[:1])
         return " ".join([opening, *(say_difference(one) for one in told)])
 
     def to_json(self) -> dict[str, object]:
@@ -151,6 +159,7 @@ class Backtest:
             "oldest_days": self.oldest_days,
             "per_week": self.per_week,
             "by_capacity": self.by_capacity,
+            "drawn": self.drawn,
             "calls": self.calls,
             "within_reach": self.within_reach,
             "currency": self.currency,
@@ -171,7 +180,7 @@ def judge_calls(
     Parameters
     ----------
     block
-        What is drawn together, shape (leads,): the week in which the first lead of its account came in.
+        What is drawn together, shape (leads,).
 
     Raises
     ------
@@ -182,8 +191,8 @@ def judge_calls(
     touched = calls.called.any(axis=1)
     if not many or len(np.unique(block[touched])) < 2:
         raise NotEnoughDataError(
-            f"The replay made {many} calls to leads of {len(np.unique(block[touched]))} weeks: too few to tell "
-            "anything. Replay more weeks (--weeks), or bring more history."
+            f"The replay made {many} calls: too few to tell anything. Replay more weeks (--weeks), or bring more "
+            "history."
         )
     drawn = resample_blocks(block[touched], seed=seed)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -219,8 +228,12 @@ def say_difference(rival: Reached) -> str:
     """Say how ours compares with a rival, plainly, and what chance allows."""
     gap = rival.difference
     assert gap is not None
-    name = f"{rival.policy.name!r}" if rival.policy.kind == "definition" else rival.policy.name
-    name += ", the rule in use today," if rival.policy.present else ""
+    name = rival.policy.name
+    if rival.policy.kind == "definition":
+        told = [
+            word for word, so in (("in use today", rival.policy.present), ("newest first", rival.policy.fresh)) if so
+        ]
+        name = f"{name!r}" + (f" ({', '.join(told)})" if told else "")
     if gap.value == 0:
         return f"That is as many as {name} reached ({say_interval(gap)})."
     if gap.value < 0:
@@ -245,6 +258,6 @@ def say_interval(bounds: Bounds, *, signed: bool = True) -> str:
     """Write a 90 % interval.
 
     >>> say_interval(Bounds(3.0, -2.2, 8.0, 1.0))
-    '90 % interval −2 to +8'
+    '90% interval −2 to +8'
     """
-    return f"90 % interval {say_count(bounds.low, signed=signed)} to {say_count(bounds.high, signed=signed)}"
+    return f"90% interval {say_count(bounds.low, signed=signed)} to {say_count(bounds.high, signed=signed)}"

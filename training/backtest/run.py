@@ -24,7 +24,7 @@ from training.backtest.replay import WEEK, Pool, call_leads, list_weeks
 from training.bands import make_rules
 from training.examples import build_examples
 from training.leaks.court import judge_project, refuse_leaks
-from training.promotion.forward import drop_disqualified
+from training.promotion.forward import FEWEST_BLOCKS, drop_disqualified
 
 if TYPE_CHECKING:
     from features.catalogue import Catalogue
@@ -99,17 +99,33 @@ def run_backtest(project: Project, *, weeks: int, retrain: timedelta, progress: 
     per_week = capacity.leads_per_week or _DEFAULT_SHARE * arrivals
     progress("Calling the leads, week after week, and drawing weeks again")
     calls = call_leads(pools, leads=len(leads), per_week=per_week)
-    reached = judge_calls(
-        calls, policies, block=_block(open_leads, leads, replayed[0]), capacity=capacity, seed=settings.training.seed
-    )
+    by_weeks = len(replayed) >= FEWEST_BLOCKS
+    block = _block(open_leads, leads, replayed[0] if by_weeks else None)
+    reached = judge_calls(calls, policies, block=block, capacity=capacity, seed=settings.training.seed)
+    if not by_weeks:
+        notes.append(
+            f"Only {len(replayed)} weeks could be replayed: the intervals draw accounts, and do not know how much "
+            "weeks differ."
+        )
     if sum(calls.room) < int(per_week * len(replayed)):
         notes.append("In some weeks a policy had fewer leads left than there was room for; all called that many then.")
     return Backtest(
-        settings.project.name, tuple(replayed), format_duration(horizon), days_of(oldest), per_week,
-        capacity.leads_per_week is not None, sum(calls.room), calls.within_reach, capacity.currency, reached,
-        tuple(Training(one.lesson.at, one.lesson.rung, one.lesson.leads, one.lesson.converted) for one in terms),
-        (*notes, *trial.notes()),
-    )  # fmt: skip
+        project=settings.project.name,
+        weeks=tuple(replayed),
+        horizon=format_duration(horizon),
+        oldest_days=days_of(oldest),
+        per_week=per_week,
+        by_capacity=capacity.leads_per_week is not None,
+        drawn="weeks" if by_weeks else "accounts",
+        calls=sum(calls.room),
+        within_reach=calls.within_reach,
+        currency=capacity.currency,
+        reached=reached,
+        trainings=tuple(
+            Training(term.lesson.at, term.lesson.rung, term.lesson.leads, term.lesson.converted) for term in terms
+        ),
+        notes=(*notes, *trial.notes()),
+    )
 
 
 def _learn_all(
@@ -123,10 +139,10 @@ def _learn_all(
         if terms and week - terms[-1].lesson.at < retrain:
             terms[-1].weeks.append(week)
             continue
-        progress(f"Training on what was known on {week:%Y-%m-%d}")
         try:
             if _count_wins(tables, week) < _FEWEST_WINS:
                 raise NotEnoughDataError(f"Fewer than {_FEWEST_WINS} leads had converted by then.")
+            progress(f"Training on what was known on {week:%Y-%m-%d}")
             terms.append(_Term(learn_by(project, week), [week]))
         except NotEnoughDataError as error:
             trouble = str(error)
@@ -203,11 +219,14 @@ def _build_pools(
     return pools
 
 
-def _block(open_leads: Sequence[pd.DataFrame], leads: dict[str, int], since: datetime) -> NDArray[np.int64]:
-    """Return for each lead the week in which the first lead of its account, of those that could be called, came in."""
-    every = pd.concat(open_leads, ignore_index=True).drop_duplicates("lead_id")
+def _block(open_leads: Sequence[pd.DataFrame], leads: dict[str, int], since: datetime | None) -> NDArray[np.int64]:
+    """Return for each lead the week in which the first lead of its account, of those that could be called, came in.
+
+    With a null `since` return a number for its account.
+    """
+    every = pd.concat(open_leads, ignore_index=True).drop_duplicates("lead_id")  # in the order of the numbers
+    if since is None:
+        return np.unique(every["group_id"].to_numpy(dtype=object).astype(str), return_inverse=True)[1].astype(np.int64)
     arrived = every.groupby("group_id")["created_at"].transform("min")
-    block = np.empty(len(leads), dtype=np.int64)
-    number = [leads[lead] for lead in every["lead_id"]]
-    block[number] = np.floor((arrived - since).dt.total_seconds().to_numpy() / WEEK.total_seconds())
-    return block
+    weeks = np.floor((arrived - since).dt.total_seconds().to_numpy() / WEEK.total_seconds())
+    return np.asarray(weeks, dtype=np.int64)
