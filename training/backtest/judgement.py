@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from project.duration import days_of, format_duration
 from project.errors import NotEnoughDataError
 from training.backtest.policies import OURS, Policy
 from training.promotion.resampling import Bounds, resample_blocks
@@ -107,7 +108,7 @@ class Backtest:
 
     project: str
     weeks: tuple[datetime, ...]
-    horizon: str
+    horizon: timedelta
     oldest_days: float
     per_week: float
     by_capacity: bool
@@ -129,6 +130,11 @@ class Backtest:
         """All others, the one with most wins first."""
         others = [one for one in self.reached if one.policy.kind != "ours"]
         return tuple(sorted(others, key=lambda one: -one.wins.value))
+
+    @property
+    def horizon_words(self) -> str:
+        """The horizon as people say it."""
+        return f"{days_of(self.horizon):g} days"
 
     @property
     def is_behind(self) -> bool:
@@ -155,7 +161,7 @@ class Backtest:
             "headline": self.headline,
             "fewer_than_a_rival": self.is_behind,
             "weeks": [f"{week:%Y-%m-%d}" for week in self.weeks],
-            "horizon": self.horizon,
+            "horizon": format_duration(self.horizon),
             "oldest_days": self.oldest_days,
             "per_week": self.per_week,
             "by_capacity": self.by_capacity,

@@ -65,11 +65,18 @@ def wins_by_week_figure(figure: Figure, backtest: Backtest) -> None:
     for one in pick_lines(backtest):
         colour = BLUE if one.policy.kind == "ours" else ORANGE if one.policy.present else next(colours, GREY)
         ours = one.policy.kind == "ours"
-        name = f"{one.by_week[-1]:,}  {_shorten(one.policy.title)}{' (today)' if one.policy.present else ''}"
+        told = (", newest first" if one.policy.fresh else "") + (" (in use today)" if one.policy.present else "")
+        name = f"{one.by_week[-1]:,}  {_shorten(one.policy.name)}{told}"
         axes.plot(
-            np.array(backtest.weeks, dtype="datetime64[s]"), one.by_week, "-o" if ours else "-", color=colour, linewidth=2.6 if ours else 1.5,
-            markersize=4, label=name, zorder=3 if ours else 2,
-        )  # fmt: skip
+            np.array(backtest.weeks, dtype="datetime64[s]"),
+            one.by_week,
+            "-o" if ours else "-",
+            color=colour,
+            linewidth=2.6 if ours else 1.5,
+            markersize=4,
+            label=name,
+            zorder=3 if ours else 2,
+        )
     axes.set_ylim(bottom=0)
     axes.set_ylabel("wins reached so far")
     axes.set_xlabel("week of the call")

@@ -15,7 +15,7 @@ from features.engine import build_features
 from features.ingest import read_tables
 from features.listing import build_catalogue
 from features.snapshots import build_open_snapshots
-from project.duration import days_of, format_duration
+from project.duration import days_of
 from project.errors import NotEnoughDataError, SchemaError, SettingsError
 from training.backtest.judgement import Backtest, Training, judge_calls
 from training.backtest.lesson import Lesson, learn_by
@@ -112,7 +112,7 @@ def run_backtest(project: Project, *, weeks: int, retrain: timedelta, progress: 
     return Backtest(
         project=settings.project.name,
         weeks=tuple(replayed),
-        horizon=format_duration(horizon),
+        horizon=horizon,
         oldest_days=days_of(oldest),
         per_week=per_week,
         by_capacity=capacity.leads_per_week is not None,
