@@ -57,11 +57,25 @@ def _change_all_later(folder: Path, at: datetime) -> None:
     accounts.to_csv(data / "accounts.csv", index=False)
 
 
+def _forbid_what_comes_later(folder: Path, at: datetime) -> None:
+    """Leave out a feature of a kind of events that nobody had seen before `at`."""
+    path = folder / "data" / "events.csv.gz"
+    events = pd.read_csv(path, dtype="str")
+    new = pd.to_datetime(events["occurred_at"], utc=True, format="ISO8601") >= pd.Timestamp(at, tz="UTC")
+    events.loc[new & (np.arange(len(events)) % 20 == 0), "kind"] = "tour"
+    events.to_csv(path, index=False)
+    toml = folder / "leads.toml"
+    said = "[features]\n"
+    text = toml.read_text("utf-8").replace(said, said + 'forbidden = { tour_count_30d = "a trial" }\n')
+    toml.write_text(text, encoding="utf-8")
+
+
 def test_nothing_that_happens_later_has_any_part_in_what_was_learnt_and_said(tmp_path: Path) -> None:
     said, wins = [], []
     for name in ("as it was", "another future"):
         folder = tmp_path / name
         write_demo_project(folder, n_leads=1_500, seed=5)
+        _forbid_what_comes_later(folder, MOMENT)
         if name == "another future":
             _change_all_later(folder, MOMENT)
         project = find_project(folder)
@@ -73,6 +87,8 @@ def test_nothing_that_happens_later_has_any_part_in_what_was_learnt_and_said(tmp
         said.append((asked["lead_id"].tolist(), probability, log_odds, lesson.odoo.probability(frame), lesson.leads))
         wins.append(rows_of(tables, "SELECT lead_id FROM outcomes WHERE won_at IS NOT NULL ORDER BY 1"))
     one, other = said
+    # a feature that was left out before there was any is no wrong name then
+    assert "forbidden = { tour_count_30d" in (tmp_path / "as it was" / "leads.toml").read_text("utf-8")
     assert wins[0] != wins[1]  # the futures do differ
     assert one[0] == other[0]
     assert len(one[0]) > 100
@@ -221,11 +237,14 @@ def test_the_same_history_gives_the_same_answer(replayed: tuple[Path, Ran], tmp_
 
 
 def test_where_the_first_weeks_have_too_little_before_them_it_begins_later_and_says_so(tmp_path: Path) -> None:
-    folder = make_project(tmp_path, TOML.replace(f"{UNTIL:%Y-%m-%d}", "2024-05-30"), _files(days=150)).folder
+    toml = TOML.replace(f"{UNTIL:%Y-%m-%d}", "2024-05-30").replace("leads_per_week = 3", "")
+    folder = make_project(tmp_path, toml, _files(days=150)).folder
     ran = run_leads("backtest", "-p", folder, "--weeks", "17", "--json")
     assert ran.exit_code == 0, ran.output
     assert 2 <= len(ran.answer["weeks"]) < 17
     assert f"The replay begins on {ran.answer['weeks'][0]}, not on " in " ".join(ran.answer["notes"])
+    assert not ran.answer["by_capacity"]
+    assert ran.answer["per_week"] == pytest.approx(0.2 * 28)  # a fifth of four a day
     assert ran.answer["drawn"] == ("weeks" if len(ran.answer["weeks"]) >= 8 else "accounts")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.ingest import read_tables
+from features.listing import build_catalogue
 from models.columns import ModelColumn, encode_frame
 from training.bands import make_rules
 from training.evaluation.rivals import OdooNaiveBayes, fit_odoo_naive_bayes
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from features.catalogue import Catalogue
+    from features.tables import Tables
     from project.folder import Project
+    from project.settings import Settings
 
 __all__ = ["Lesson", "learn_by"]
 
@@ -68,8 +71,8 @@ def learn_by(project: Project, at: datetime) -> Lesson:
     NotEnoughDataError
         There was too little to learn from then.
     """
-    settings = project.settings
     tables = read_tables(project, known_until=at)
+    settings = _forbid_what_there_is(project.settings, tables)
     try:
         examples = build_examples(tables, settings, rules=make_rules(settings.rules))
     finally:
@@ -87,6 +90,16 @@ def learn_by(project: Project, at: datetime) -> Lesson:
         len(first),
         len(np.unique(examples.leads[examples.converted])),
     )
+
+
+def _forbid_what_there_is(settings: Settings, tables: Tables) -> Settings:
+    """Drop from `features.forbidden` what was no feature yet; the whole history was checked for wrong names before."""
+    if not settings.features.forbidden:
+        return settings
+    free = settings.model_copy(update={"features": settings.features.model_copy(update={"forbidden": {}})})
+    names = set(build_catalogue(tables, free).names)
+    forbidden = {name: why for name, why in settings.features.forbidden.items() if name in names}
+    return free.model_copy(update={"features": free.features.model_copy(update={"forbidden": forbidden})})
 
 
 def _first_rows(examples: Examples) -> NDArray[np.intp]:
