@@ -44,6 +44,11 @@ def _change_all_later(folder: Path, at: datetime) -> None:
     other = stages["stage"].map({"won": "lost", "lost": "won"}).fillna(stages["stage"])
     stages.loc[new, "stage"] = other[new]
     stages.loc[new, "reason"] = np.where(stages.loc[new, "stage"] == "lost", "spam", None)
+    # junk takes a lead out of what is learnt altogether, so half of those still open turn out to be junk a day later
+    closed = set(stages.loc[~new & stages["stage"].isin(["won", "lost"]), "lead_id"])
+    still = [lead for lead in leads.loc[~later(leads, "created_at"), "lead_id"] if lead not in closed][::2]
+    junk = {"stage": "lost", "changed_at": iso(at + timedelta(days=1)), "reason": "spam"}
+    stages = pd.concat([stages, pd.DataFrame([{"lead_id": lead, **junk} for lead in still])], ignore_index=True)
     stages.to_csv(data / "stages.csv", index=False)
 
     events = pd.read_csv(data / "events.csv.gz", dtype="str")
