@@ -194,6 +194,9 @@ def test_a_rival_that_reached_more_is_in_the_headline_whatever_else_there_is() -
     assert behind.is_behind
     assert behind.to_json()["fewer_than_a_rival"] is True
     assert "5 FEWER than newest first" in behind.headline
+    assert "6 more than 'Крупные'" in behind.headline
+    many = _backtest(*(_rival(-n, -9, 2, policy=Policy("definition", f"d{n}")) for n in range(1, 5)))
+    assert many.headline.endswith("More was also reached by 'd2', 'd1'.")
 
 
 def test_the_page_is_whole_and_keeps_every_letter() -> None:

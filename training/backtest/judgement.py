@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from project.duration import days_of, format_duration
-from project.errors import NotEnoughDataError
+from project.errors import NotEnoughDataError, name_some
 from training.backtest.policies import OURS, Policy
 from training.promotion.resampling import Bounds, resample_blocks
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Backtest", "Reached", "Training", "judge_calls", "say_count", "say_difference", "say_interval"]
 
 _MINUS = "−"
+_MOST_TOLD = 2
 
 
 @dataclass(frozen=True)
@@ -151,8 +152,11 @@ class Backtest:
         )
         better = [one for one in self.rivals if one.wins.value > ours.wins.value]
         # of the two orders of the rule in use the better one counts
-        told = better or [one for one in self.rivals if one.policy.present][:1] or list(self.rivals[:1])
-        return " ".join([opening, *(say_difference(one) for one in told)])
+        present = [one for one in self.rivals if one.policy.present][:1]
+        told = [*better[:_MOST_TOLD], *(one for one in present if one not in better[:_MOST_TOLD])]
+        more = [one.policy.title for one in better if one not in told]
+        also = [f"More was also reached by {name_some(map(repr, more))}."] if more else []
+        return " ".join([opening, *(say_difference(one) for one in told or self.rivals[:1]), *also])
 
     def to_json(self) -> dict[str, object]:
         """Return the form that files and `--json` show; no lead is named in it."""
