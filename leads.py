@@ -14,6 +14,7 @@ from serving import cli as serving_cli
 from serving import lake_cli
 from serving.story import cli as story_cli
 from training import cli as training_cli
+from training.backtest import cli as backtest_cli
 from training.monitoring import cli as monitoring_cli
 
 __all__ = ["app", "main"]
@@ -27,6 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(training_cli.app)
+app.add_typer(backtest_cli.app)
 app.add_typer(monitoring_cli.app)
 app.add_typer(serving_cli.app)
 app.add_typer(story_cli.app)

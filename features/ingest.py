@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from features.cells import Cell, CellReader
 from features.declared import list_sources
 from features.events import finish_events
+from features.forget import forget_later_rows
 from features.hygiene import set_apart_leads
 from features.identity import fact_columns
 from features.maturity import finish_matured
@@ -41,8 +42,14 @@ def connect(*, memory_limit: str = "2GB", spill_folder: Path | None = None) -> d
     return connection
 
 
-def read_tables(project: Project) -> Tables:
+def read_tables(project: Project, *, known_until: datetime | None = None) -> Tables:
     """Read every source that the project declares.
+
+    Parameters
+    ----------
+    known_until
+        A moment in UTC: the tables are made of what was known before it, as if they had been read then. Only cells
+        without a date of their own, those of a lead, are taken as they stand. Null: everything is known.
 
     Raises
     ------
@@ -61,12 +68,17 @@ def read_tables(project: Project) -> Tables:
         reader.read(table, source, cells)
         if table == "leads" and project.more_leads is not None:
             _add_leads(reader, source, cells, project.more_leads)
+    if known_until is not None:
+        forget_later_rows(connection, known_until)
     _finish_leads(connection, settings, declared)
     set_apart_leads(connection, settings, lead_attributes)
     finish_events(connection, settings)
-    read_outcomes(connection, settings)
+    read_outcomes(connection, settings, known_until=known_until)
     _finish_accounts(connection, account_attributes, present=settings.accounts is not None)
     observed_from, observed_until, data_until = _observed(connection, settings)
+    if known_until is not None and observed_until is not None:
+        # the caller knows that outcomes were recorded until then, which the last of the earlier ones does not tell
+        observed_until = known_until
     finish_matured(connection, settings, observed_from=observed_from, observed_until=observed_until)
     connection.execute("DROP VIEW changes")
     for table in reader.counts:

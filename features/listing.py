@@ -51,9 +51,9 @@ def build_catalogue(tables: Tables, settings: Settings, *, until: datetime | Non
         features += _track_record_features(settings)
     criteria = _criteria(settings)
     features += _ideal_features() if criteria else []
-    named = _named_apart(features)
-    catalogue = assign_groups(Catalogue(named, subjects, criteria), settings)
-    return _leave_out(catalogue, settings.features.forbidden)
+    catalogue = assign_groups(Catalogue(_named_apart(features), subjects, criteria), settings)
+    _check_forbidden(catalogue, tables, settings, until)
+    return catalogue.keep(name for name in catalogue.names if name not in settings.features.forbidden)
 
 
 def _alive(settings: Settings) -> int | None:
@@ -62,13 +62,19 @@ def _alive(settings: Settings) -> int | None:
     return round(length.total_seconds()) if length else None
 
 
-def _leave_out(catalogue: Catalogue, forbidden: Mapping[str, str]) -> Catalogue:
-    for name in forbidden:
-        if name not in catalogue.names:
-            near = difflib.get_close_matches(name, catalogue.names, n=1, cutoff=0)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise SettingsError(f"features.forbidden names {name!r}, which is no feature of this history.{hint}")
-    return catalogue.keep(name for name in catalogue.names if name not in forbidden)
+def _check_forbidden(catalogue: Catalogue, tables: Tables, settings: Settings, until: datetime | None) -> None:
+    """Refuse a forbidden name that is no feature; one of a kind of events that comes after `until` only is none yet."""
+    absent = [name for name in settings.features.forbidden if name not in catalogue.names]
+    if not absent:
+        return
+    if until is not None:
+        free = settings.features.model_copy(update={"forbidden": {}})
+        later = build_catalogue(tables, settings.model_copy(update={"features": free})).names
+        absent = [name for name in absent if name not in later]
+    for name in absent:
+        near = difflib.get_close_matches(name, catalogue.names, n=1, cutoff=0)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise SettingsError(f"features.forbidden names {name!r}, which is no feature of this history.{hint}")
 
 
 def _attribute_features(

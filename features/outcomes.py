@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from features.portable import one_of
@@ -17,12 +18,16 @@ if TYPE_CHECKING:
 __all__ = ["read_outcomes"]
 
 
-def read_outcomes(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+def read_outcomes(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, *, known_until: datetime | None = None
+) -> None:
     """Make `outcomes` out of the view `changes`; what became of a duplicate counts for its survivor.
 
-    A duplicate itself never converts; once it is closed it counts as lost, for a reason that says nothing.
+    A duplicate itself never converts; once it is closed it counts as lost, for a reason that says nothing. Changes at
+    or after `known_until` (UTC; null: none) are forgotten.
     """
-    connection.execute(f"CREATE VIEW changes AS {_changes_sql(connection, settings)}")
+    earlier = f" WHERE changed_at < TIMESTAMP '{known_until}'" if known_until is not None else ""
+    connection.execute(f"CREATE VIEW changes AS SELECT * FROM ({_changes_sql(connection, settings)}){earlier}")
     connection.execute(
         """CREATE TABLE outcomes AS
         WITH counted AS (

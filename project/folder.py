@@ -16,6 +16,7 @@ from project.errors import SettingsError, StorageError
 from project.reasons_settings import GroupSettings, ReasonsSettings
 from project.settings import (
     CapacitySettings,
+    DefinitionSettings,
     FeatureSettings,
     HygieneSettings,
     OutcomeSettings,
@@ -133,6 +134,7 @@ def _known_keys(section: tuple[str, ...]) -> list[str]:
         "snapshots": SnapshotSettings,
         "capacity": CapacitySettings,
         "rules": RuleSettings,
+        "definitions": DefinitionSettings,
         "hygiene": HygieneSettings,
         "features": FeatureSettings,
         "reasons": ReasonsSettings,

@@ -23,6 +23,7 @@ from project.source_settings import (
 
 __all__ = [
     "CapacitySettings",
+    "DefinitionSettings",
     "FeatureSettings",
     "HygieneSettings",
     "OutcomeSettings",
@@ -144,6 +145,17 @@ class RuleSettings(Section):
         return self
 
 
+class DefinitionSettings(Section):
+    """One `[[definitions]]` entry: which leads a rule of thumb calls sales-ready, and whether the team uses it today.
+
+    `when` is an expression over names of features, read by features/expressions.py.
+    """
+
+    name: str = Field(min_length=1)
+    when: str = Field(min_length=1)
+    present: bool = False
+
+
 class HygieneSettings(Section):
     """`[hygiene]`: what is found and set apart before anything is learnt.
 
@@ -205,6 +217,7 @@ class Settings(Section):
     capacity: CapacitySettings = CapacitySettings()
     selection: SelectionSettings | None = None
     rules: tuple[RuleSettings, ...] = ()
+    definitions: tuple[DefinitionSettings, ...] = ()
     hygiene: HygieneSettings = HygieneSettings()
     features: FeatureSettings = FeatureSettings()
     reasons: ReasonsSettings = ReasonsSettings()
@@ -232,11 +245,21 @@ class Settings(Section):
                 raise ValueError(
                     f"rule {rule.name!r} reads column {rule.column!r}, which is {found}: declare it as rule or category"
                 )
+        self._check_definitions()
         self._check_features()
         clash = sorted(set(self.leads.columns) & set(self.leads.forbidden))
         if clash:
             raise ValueError(f"leads.columns and leads.forbidden both name {', '.join(clash)}: keep one")
         return self
+
+    def _check_definitions(self) -> None:
+        names = [one.name for one in self.definitions]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two definitions are called {twice!r}: name them apart")
+        present = [one.name for one in self.definitions if one.present]
+        if len(present) > 1:
+            raise ValueError(f"definitions {', '.join(map(repr, present))} all say present = true: the team uses one")
 
     def _check_features(self) -> None:
         categories = {name for name, kind in self.leads.columns.items() if kind == "category"}

@@ -12,6 +12,8 @@ from features.listing import build_catalogue
 from features.tables import Tables
 from features.words import describe_window_en, describe_window_ru, slug
 from project.duration import parse_duration
+from project.errors import SettingsError
+from project.folder import find_project
 from worlds import ask, lines, make_project, utc
 
 TOML = """
@@ -190,6 +192,22 @@ def test_columns_whose_names_read_alike_get_names_of_their_own(tmp_path: Path) -
     frame = build_features(ask(("1", None)), tables, catalogue)
     subjects = {feature.subject: frame[feature.name].tolist() for feature in catalogue.features}
     assert subjects == {"Plan": [10.0], "plan": [20.0], "Plan 2": [30.0], "💥": [40.0], "?": [50.0]}
+
+
+def test_a_forbidden_feature_may_be_of_events_that_come_later_but_not_of_none(tmp_path: Path) -> None:
+    tables, _ = world(tmp_path / "a", "visit, pay,")
+    project = find_project(tmp_path / "a")
+    features = project.settings.features
+    for name in ("pay_count_7d", "pray_count_7d"):
+        settings = project.settings.model_copy(
+            update={"features": features.model_copy(update={"forbidden": {name: "a trial"}})}
+        )
+        if name == "pay_count_7d":
+            assert name not in build_catalogue(tables, settings, until=utc("2024-05-10 12:00:00")).names
+            assert name not in build_catalogue(tables, settings).names
+            continue
+        with pytest.raises(SettingsError, match="'pray_count_7d', which is no feature"):
+            build_catalogue(tables, settings, until=utc("2024-05-10 12:00:00"))
 
 
 def test_a_flat_file_has_attributes_only(tmp_path: Path) -> None:

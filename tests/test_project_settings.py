@@ -381,3 +381,36 @@ def test_at_most_five_offenders_are_named() -> None:
     assert name_some("abcde") == "a, b, c, d, e"
     assert name_some("abcdef") == "a, b, c, d, e and 1 more"
     assert name_some([]) == ""
+
+
+DEFINED = (
+    SMALLEST
+    + """
+[[definitions]]
+name = "Готов к продаже"
+when = "employees >= 50"
+present = true
+
+[[definitions]]
+name = "webinar"
+when = 'source in ("webinar", "Вебинар")'
+"""
+)
+
+
+def test_definitions_are_read_and_at_most_one_is_the_present_one(tmp_path: Path) -> None:
+    path = tmp_path / "leads.toml"
+    path.write_text(DEFINED, encoding="utf-8")
+    assert [(one.name, one.present) for one in read_settings(path).definitions] == [
+        ("Готов к продаже", True),
+        ("webinar", False),
+    ]
+    path.write_text(DEFINED + "present = true\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match="'Готов к продаже', 'webinar' all say present"):
+        read_settings(path)
+    path.write_text(DEFINED.replace('"webinar"\nwhen', '"Готов к продаже"\nwhen'), encoding="utf-8")
+    with pytest.raises(SettingsError, match="two definitions are called 'Готов к продаже'"):
+        read_settings(path)
+    path.write_text(DEFINED.replace("present =", "presents ="), encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"definitions.0.presents'; did you mean 'present'"):
+        read_settings(path)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from features.tables import Tables
     from project.settings import Settings
 
-__all__ = ["Forward", "drop_disqualified", "find_forward", "learnt_until"]
+__all__ = ["FEWEST_BLOCKS", "Forward", "drop_disqualified", "find_forward", "learnt_until"]
 
 FEWEST_LEADS, FEWEST_CONVERTED, FEWEST_BLOCKS = 200, 20, 8
 _MOST_BLOCKS = 200
