@@ -21,6 +21,7 @@ __all__ = ["BANDS", "EXPLORATION", "Band", "BandPolicy", "Rule", "matches"]
 Band = Literal["SQL", "MQL", "nurture", "disqualified"]
 BANDS: tuple[Band, ...] = get_args(Band)
 EXPLORATION = "exploration"
+_OPEN = {"contains", "matches", "event", "within"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Rule:
     """A lead whose `column` fits goes to `band`, whatever its probability.
 
     It fits if the cell is one of `equals`, contains one of `contains`, or if the regular expression `matches` is found
-    in it.
+    in it. Of a rule about what a lead did, `event` is the kind of event, `within` for how many seconds it counts (null:
+    for ever), and `column` names the answer, `yes` or missing, that the features give as of a moment.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Rule:
     band: Band
     contains: tuple[str, ...] = ()
     matches: str | None = None
+    event: str | None = None
+    within: int | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class BandPolicy:
 
     A low probability never disqualifies: below `mql` a lead goes to nurture. Of the leads below SQL the share
     `exploration` is called all the same, drawn by a hash of their ids, so that in the end something is known of all.
+    A lead that was in a band leaves it only below its threshold · (1 − `hysteresis`), so that small moves of the
+    probability do not send it to and fro.
 
     >>> policy = BandPolicy(sql=0.3, mql=0.1)
     >>> policy.assign(np.array([0.3, 0.2999, 0.1, 0.0])).tolist()
@@ -58,14 +64,32 @@ class BandPolicy:
     value_per_win: float | None = None
     currency: str = ""
     exploration: float = 0.0
+    hysteresis: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.mql <= self.sql:
             raise SettingsError(f"Band thresholds must satisfy 0 < MQL <= SQL; found MQL {self.mql}, SQL {self.sql}.")
+        if not 0 <= self.hysteresis < 1:
+            raise SettingsError(f"The hysteresis of bands must satisfy 0 <= h < 1; found {self.hysteresis}.")
 
-    def assign(self, probability: NDArray[np.float64]) -> NDArray[np.str_]:
-        """Return the band of each probability, by the thresholds alone."""
-        return np.select([probability >= self.sql, probability >= self.mql], ["SQL", "MQL"], default="nurture")
+    def assign(self, probability: NDArray[np.float64], previous: Sequence[object] | None = None) -> NDArray[np.str_]:
+        """Return the band of each probability, by the thresholds and the band it was in before.
+
+        Parameters
+        ----------
+        previous
+            The band of each lead at the last decision; anything that is no band says nothing. A lead that was SQL stays
+            SQL down to sql · (1 − hysteresis), one that was SQL or MQL stays MQL down to mql · (1 − hysteresis).
+        """
+        sql, mql = probability >= self.sql, probability >= self.mql
+        if previous is not None:
+            was = np.array([one if isinstance(one, str) else "" for one in previous], dtype=np.str_)
+            sql |= (was == "SQL") & (probability >= self._leave(self.sql))
+            mql |= np.isin(was, ("SQL", "MQL")) & (probability >= self._leave(self.mql))
+        return np.select([sql, mql], ["SQL", "MQL"], default="nurture")
+
+    def _leave(self, threshold: float) -> float:
+        return threshold * (1.0 - self.hysteresis)
 
     def assign_with_rules(
         self,
@@ -74,8 +98,11 @@ class BandPolicy:
         *,
         set_apart: Sequence[object] = (),
         leads: Sequence[str] = (),
+        previous: Sequence[object] | None = None,
     ) -> tuple[list[str], list[str]]:
         """Return each lead's band and, in words, what decided it: the rule's name, the thresholds or `exploration`.
+
+        A lead that only hysteresis holds says so: `kept SQL: 0.255 <= probability < 0.3`.
 
         Parameters
         ----------
@@ -85,9 +112,15 @@ class BandPolicy:
             One row a probability, with the columns that the rules name. The first rule that fits decides.
         set_apart
             Why a lead is set apart, a text or missing, one a row; it comes before every rule. Empty: none is.
+        previous
+            As for `assign`.
         """
-        bands = self.assign(probability).tolist()
-        why = [self._say_threshold(band) for band in bands]
+        fresh = self.assign(probability).tolist()
+        bands = self.assign(probability, previous).tolist()
+        why = [
+            self._say_threshold(band) if band == own else self._say_kept(band)
+            for band, own in zip(bands, fresh, strict=True)
+        ]
         for place, lead in enumerate(leads if self.exploration else ()):
             if bands[place] != "SQL" and _draw(lead) < self.exploration:
                 bands[place], why[place] = "SQL", EXPLORATION
@@ -100,11 +133,22 @@ class BandPolicy:
         return bands, why
 
     def propensity(self, probability: NDArray[np.float64], why: Sequence[str]) -> NDArray[np.float64]:
-        """Return the chance with which the policy has each lead called; NaN where a rule decided and chance did not."""
-        by_chance = np.where(self.assign(probability) == "SQL", 1.0, self.exploration)
-        own = [self._say_threshold(band) for band in self.assign(probability).tolist()]
-        decided = [one in (EXPLORATION, threshold) for one, threshold in zip(why, own, strict=True)]
-        return np.where(decided, by_chance, np.nan)
+        """Return the chance with which the policy has each lead called; NaN where a rule decided and chance did not.
+
+        A lead that is kept in SQL is called for certain, as one above the threshold is.
+
+        Parameters
+        ----------
+        why
+            What `assign_with_rules` said of the same leads.
+        """
+        fresh = self.assign(probability)
+        sure = (fresh == "SQL") | np.array([one == self._say_kept("SQL") for one in why], dtype=np.bool_)
+        own = [
+            (EXPLORATION, self._say_threshold(band), *map(self._say_kept, ("SQL", "MQL"))) for band in fresh.tolist()
+        ]
+        decided = [one in said for one, said in zip(why, own, strict=True)]
+        return np.where(decided, np.where(sure, 1.0, self.exploration), np.nan)
 
     def expected_value(self, probability: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return probability · value of a win − cost of a call; NaN without a value."""
@@ -117,10 +161,14 @@ class BandPolicy:
             return f"probability >= {self.sql:.4g}"
         return f"{self.mql:.4g} <= probability < {self.sql:.4g}" if band == "MQL" else f"probability < {self.mql:.4g}"
 
+    def _say_kept(self, band: str) -> str:
+        threshold = self.sql if band == "SQL" else self.mql
+        return f"kept {band}: {self._leave(threshold):.4g} <= probability < {threshold:.4g}"
+
     def to_json(self) -> dict[str, object]:
-        """Return the readable form that the manifest stores."""
+        """Return the readable form that the manifest stores; what is not used is left out, as in older models."""
         content = {**asdict(self), "rules": [_write_rule(rule) for rule in self.rules]}
-        return content if self.exploration else {key: value for key, value in content.items() if key != "exploration"}
+        return {key: value for key, value in content.items() if key not in {"exploration", "hysteresis"} or value}
 
     @staticmethod
     def from_json(content: Mapping[str, object]) -> BandPolicy:
@@ -136,9 +184,9 @@ def _draw(lead: str) -> float:
 
 
 def _write_rule(rule: Rule) -> dict[str, object]:
-    """Write what a rule says; what it leaves open is left out, as in models older than `contains` and `matches`."""
+    """Write what a rule says; what it leaves open is left out, as in models older than those keys."""
     content: dict[str, object] = {**asdict(rule), "equals": list(rule.equals), "contains": list(rule.contains)}
-    return {key: value for key, value in content.items() if key not in {"contains", "matches"} or value}
+    return {key: value for key, value in content.items() if key not in _OPEN or value}
 
 
 def _read_rule(entry: Mapping[str, object]) -> Rule:
