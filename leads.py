@@ -13,6 +13,7 @@ from project.terminal import JsonOption, Terminal, guarded
 from serving import cli as serving_cli
 from serving import lake_cli
 from training import cli as training_cli
+from training.banding import cli as banding_cli
 from training.monitoring import cli as monitoring_cli
 
 __all__ = ["app", "main"]
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 app.add_typer(training_cli.app)
 app.add_typer(monitoring_cli.app)
+app.add_typer(banding_cli.app)
 app.add_typer(serving_cli.app)
 app.add_typer(lake_cli.app)
 

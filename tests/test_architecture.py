@@ -28,6 +28,7 @@ ONLY_IN = {
     "optuna": {"training/fitting/tune.py"},
     "shap": {"training/report/figures.py"},
     "matplotlib": {
+        "training/banding/page.py",
         "training/report/check_figures.py",
         "training/promotion/comparison_page.py",
         "training/report/figures.py",
