@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from project.environment import named_variables
 from project.errors import SettingsError, StorageError
 from project.settings import (
+    BandSettings,
     CapacitySettings,
     FeatureSettings,
     HygieneSettings,
@@ -21,7 +22,9 @@ from project.settings import (
     ProjectSettings,
     Range,
     RuleSettings,
+    SelectionSettings,
     Settings,
+    SlaSettings,
     SnapshotSettings,
     TrainingSettings,
 )
@@ -108,9 +111,9 @@ def _explain(problem: dict[str, object]) -> str:
     location = problem["loc"]
     where = ".".join(str(part) for part in location) if isinstance(location, tuple) else ""
     if problem["type"] == "extra_forbidden" and isinstance(location, tuple):
-        known = _known_keys(tuple(str(part) for part in location[:-1]))
-        near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0)
-        return f"unknown key {where!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+        known = {key.casefold(): key for key in _known_keys(tuple(str(part) for part in location[:-1]))}
+        near = difflib.get_close_matches(str(location[-1]).casefold(), known, n=1, cutoff=0)
+        return f"unknown key {where!r}" + (f"; did you mean {known[near[0]]!r}?" if near else "")
     if problem["type"] == "missing":
         return f"{where!r} is missing"
     message = str(problem["msg"]).removeprefix("Value error, ")
@@ -131,6 +134,9 @@ def _known_keys(section: tuple[str, ...]) -> list[str]:
         "outcome": OutcomeSettings,
         "snapshots": SnapshotSettings,
         "capacity": CapacitySettings,
+        "bands": BandSettings,
+        "sla": SlaSettings,
+        "selection": SelectionSettings,
         "rules": RuleSettings,
         "hygiene": HygieneSettings,
         "features": FeatureSettings,

@@ -30,6 +30,7 @@ __all__ = [
     "Range",
     "ReasonMeaning",
     "RuleSettings",
+    "SelectionSettings",
     "Settings",
     "SlaSettings",
     "SnapshotSettings",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.banding.solve import Mark, Solution
+from training.banding.solve import Line, Mark, Solution
 from training.banding.words import HEADER, say_ground, say_line, say_solution
 from training.report.svg import BLUE, DARK, GREY, ORANGE, as_svg
 
@@ -61,8 +61,18 @@ def render_bands(solution: Solution, capacity: CapacitySettings, *, project: str
         words=say_solution(solution, capacity),
         ground=say_ground(solution),
         header=HEADER,
-        lines=[(line.marks, say_line(line, capacity.currency)) for line in solution.lines if line.calls.value > 0],
+        lines=[(line.marks, say_line(line, capacity.currency)) for line in _told_apart(solution)],
     )
+
+
+def _told_apart(solution: Solution) -> list[Line]:
+    """Return the lines that have leads, without those that hold the same leads as the stricter one before them."""
+    before = [0.0, *(line.calls.value for line in solution.lines)]
+    return [
+        line
+        for line, earlier in zip(solution.lines, before[:-1], strict=True)
+        if line.marks or line.calls.value > earlier
+    ]
 
 
 @as_svg
@@ -83,7 +93,11 @@ def bands_figure(figure: Figure, solution: Solution, currency: str) -> None:
         for number, panel in enumerate(axes if line is not None and line.calls.value > 0 else ()):
             name = _LABELS[mark] if number == 0 else None
             panel.axvline(line.calls.value, color=colour, linestyle=style, linewidth=1.5, label=name)  # type: ignore[union-attr]
-    axes[0].legend(frameon=False, fontsize=10, loc="lower right")
+    best = solution.find("margin")
+    if best is not None and best.margin is not None:
+        axes[1].plot([best.calls.value], [best.margin.value], "o", color=ORANGE, label=_LABELS["margin"])
+        axes[1].legend(framealpha=1.0, edgecolor="none", fontsize=10, loc="lower right")
+    axes[0].legend(framealpha=1.0, edgecolor="none", fontsize=10, loc="lower right")
     axes[-1].set_xlabel("calls a week (SQLs)")
 
 
