@@ -1,4 +1,4 @@
-"""What rules ask of a lead: its columns as they stand, and whether it did something by a moment."""
+"""What decisions ask of a lead: its columns as they stand, whether it did something by a moment, and what is new."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from features.engine import read_lead_columns
 from features.portable import seconds
-from features.tables import PAGE_MARK, quote
+from features.tables import PAGE_MARK, TOUCH, quote
 from project.duration import format_duration
 
 if TYPE_CHECKING:
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 
     from features.tables import Tables
 
-__all__ = ["DID", "Asking", "did_sql", "name_answer", "read_rule_columns"]
+__all__ = ["DID", "Asking", "count_new_events", "did_sql", "name_answer", "read_rule_columns", "split_rules"]
 
 DID = "yes"
 
@@ -59,8 +62,7 @@ def read_rule_columns(tables: Tables, snapshots: pd.DataFrame, rules: Sequence[A
     """
     import pyarrow as pa
 
-    headers = sorted({rule.column for rule in rules if rule.event is None})
-    asked = sorted({(rule.column, rule.event, rule.within or 0) for rule in rules if rule.event is not None})
+    headers, asked = split_rules(rules)
     frame = read_lead_columns(tables, snapshots["lead_id"].to_list(), headers)
     if not asked:
         return frame
@@ -71,14 +73,24 @@ def read_rule_columns(tables: Tables, snapshots: pd.DataFrame, rules: Sequence[A
             "as_of": pa.array(snapshots["as_of"], pa.timestamp("us")),
         }
     )
-    sql = did_sql([(event, within or None) for _, event, within in asked], snapshots="asked")
+    sql = did_sql(list(asked.values()), snapshots="asked")
     tables.connection.register("asked", questions)
     try:
         answers = tables.connection.execute(f"{sql} ORDER BY snapshot_id").df()
     finally:
         tables.connection.unregister("asked")
-    answers = answers.drop(columns="snapshot_id").set_axis([column for column, _, _ in asked], axis=1)
+    answers = answers.drop(columns="snapshot_id").set_axis(list(asked), axis=1)
     return frame.join(answers) if headers else answers
+
+
+def split_rules(rules: Sequence[Asking]) -> tuple[list[str], dict[str, tuple[str, int | None]]]:
+    """Return the headers of the leads table that rules read, and by the name of its answer each event they ask for.
+
+    Both are sorted by name; a deed is (kind of event, seconds for which it counts, null: for ever).
+    """
+    headers = sorted({rule.column for rule in rules if rule.event is None})
+    asked = {rule.column: (rule.event, rule.within) for rule in rules if rule.event is not None}
+    return headers, dict(sorted(asked.items()))
 
 
 def did_sql(asked: Sequence[tuple[str, int | None]], *, snapshots: str = "snapshots") -> str:
@@ -107,3 +119,38 @@ def _is_kind(event: str) -> str:
 
 def _in_time(within: int | None) -> str:
     return f" AND events.occurred_at >= asking.as_of - {seconds(within)}" if within is not None else ""
+
+
+def count_new_events(tables: Tables, decided: pd.DataFrame) -> NDArray[np.int64]:
+    """Count what became known of each lead since a decision: events recorded in [`decided_at`, `as_of`).
+
+    What sales did does not count, nor does a version that was corrected before `as_of`; a correction does.
+
+    Parameters
+    ----------
+    decided
+        `lead_id` text, `decided_at` and `as_of` datetime64[us] UTC, one row a question.
+    """
+    import pyarrow as pa
+
+    questions = pa.table(
+        {
+            "place": pa.array(range(len(decided)), pa.int64()),
+            "lead_id": pa.array(decided["lead_id"], pa.string()),
+            "decided_at": pa.array(decided["decided_at"], pa.timestamp("us")),
+            "as_of": pa.array(decided["as_of"], pa.timestamp("us")),
+        }
+    )
+    tables.connection.register("decided", questions)
+    try:
+        counts = tables.connection.execute(
+            f"""SELECT count(events.lead_id) AS n
+            FROM decided LEFT JOIN events ON events.lead_id = decided.lead_id
+                AND substr(events.kind, 1, {len(TOUCH)}) <> {quote(TOUCH)}
+                AND events.recorded_at >= decided.decided_at AND events.recorded_at < decided.as_of
+                AND (events.superseded_at IS NULL OR events.superseded_at >= decided.as_of)
+            GROUP BY place ORDER BY place"""
+        ).df()
+    finally:
+        tables.connection.unregister("decided")
+    return counts["n"].to_numpy(dtype=np.int64)

@@ -5,18 +5,22 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from features.rule_columns import did_sql, name_answer, read_rule_columns
+from features.rule_columns import count_new_events, did_sql, name_answer, read_rule_columns, split_rules
 from features.tables import Tables
 from models.bands import matches
 from project.folder import read_settings
 from project.settings import RuleSettings
 from training.bands import make_rules
 from worlds import BASIC_TOML, ask, csv_text, iso, lines, make_tables, utc
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 TOML = f"""{BASIC_TOML}
 [leads.columns]
@@ -161,3 +165,49 @@ def test_an_event_is_asked_for_only_where_there_are_events(tmp_path: Path) -> No
 def test_rules_are_asked_for_by_protocol_alone(tables: Tables) -> None:
     rule = SimpleNamespace(column="any name", event="demo", within=None)
     assert list(read_rule_columns(tables, ask(("1", utc("2024-06-01"))), [rule])["any name"]) == ["yes"]
+
+
+def test_what_is_new_since_a_decision_is_counted_by_when_it_became_known(tables: Tables) -> None:
+    questions = [
+        ("1", "2024-05-01", "2024-05-11", 2),
+        ("1", "2024-05-03 06:00:00", "2024-05-10", 1),  # recorded at the very moment of the decision: not known to it
+        ("1", "2024-05-03 06:00:01", "2024-05-10", 0),
+        ("1", "2024-05-01", "2024-05-03 06:00:00", 0),
+        ("2", "2024-05-01", "2024-05-09", 1),  # an event and its correction are one
+        ("2", "2024-05-06", "2024-05-09", 1),
+        ("nobody", "2024-05-06", "2024-05-09", 0),
+    ]
+    asked = pd.DataFrame(
+        {
+            "lead_id": [lead for lead, *_ in questions],
+            "decided_at": pd.Series([utc(since) for _, since, *_ in questions]).astype("datetime64[us]"),
+            "as_of": pd.Series([utc(as_of) for *_, as_of, _ in questions]).astype("datetime64[us]"),
+        }
+    )
+    assert count_new_events(tables, asked).tolist() == [n for *_, n in questions]
+
+
+def test_spark_gives_the_same_answers(tables: Tables, spark: SparkSession, tmp_path: Path) -> None:
+    rules = make_rules(
+        (
+            RuleSettings(name="a", event="demo", within=timedelta(hours=7), band="SQL"),
+            RuleSettings(name="b", event="звонок", within=timedelta(days=30), band="SQL"),
+            RuleSettings(name="c", event="visit @ pricing", band="SQL"),
+        )
+    )
+    days = [f"2024-05-{day:02} 06:30:00" for day in range(1, 20)]
+    asked = ask(*((lead, utc(day)) for lead in "12" for day in days))
+    ours = read_rule_columns(tables, asked, rules)
+    _, deeds = split_rules(rules)
+    for name, sql in (
+        ("asked", "SELECT row_number() OVER () - 1 AS snapshot_id, lead_id, as_of FROM asked_then"),
+        ("events", "SELECT lead_id, occurred_at, recorded_at, superseded_at, kind FROM events"),
+    ):
+        tables.connection.register("asked_then", asked)
+        tables.connection.execute(f"COPY ({sql}) TO '{tmp_path}/{name}.parquet'")
+        tables.connection.unregister("asked_then")
+        spark.read.parquet(f"{tmp_path}/{name}.parquet").createOrReplaceTempView(name)
+    theirs = spark.sql(f"{did_sql(list(deeds.values()), snapshots='asked')} ORDER BY snapshot_id").collect()
+    found = ours.astype(object).where(ours.notna(), None).to_numpy().tolist()
+    assert [list(row)[1:] for row in theirs] == found
+    assert any(row[0] for row in found) and any(row[1] for row in found) and any(row[2] for row in found)
