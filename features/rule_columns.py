@@ -44,8 +44,10 @@ def name_answer(event: str, within: int | None) -> str:
     return f"event {event}" + (f" within {format_duration(timedelta(seconds=within))}" if within is not None else "")
 
 
-def read_rule_columns(tables: Tables, snapshots: pd.DataFrame, rules: Sequence[Asking]) -> pd.DataFrame:
-    """Return every column that rules read, one row a snapshot in the given order.
+def read_rule_columns(
+    tables: Tables, snapshots: pd.DataFrame, rules: Sequence[Asking], *, more: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Return every column that rules read, and some more of the leads table, one row a snapshot in the given order.
 
     Columns of the leads table are read as they stand. Whether a lead did something is asked as of the snapshot: events
     that happened or were recorded at or after `as_of` are unknown, and so is a version that was corrected before it.
@@ -63,6 +65,7 @@ def read_rule_columns(tables: Tables, snapshots: pd.DataFrame, rules: Sequence[A
     import pyarrow as pa
 
     headers, asked = split_rules(rules)
+    headers = sorted({*headers, *more})
     frame = read_lead_columns(tables, snapshots["lead_id"].to_list(), headers)
     if not asked:
         return frame

@@ -16,11 +16,12 @@ from project.errors import SettingsError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BANDS", "EXPLORATION", "Band", "BandPolicy", "Rule", "matches"]
+__all__ = ["BANDS", "EXPLORATION", "Band", "BandPolicy", "Rule", "matches", "read_values"]
 
 Band = Literal["SQL", "MQL", "nurture", "disqualified"]
 BANDS: tuple[Band, ...] = get_args(Band)
 EXPLORATION = "exploration"
+_UNUSED = {"exploration", "hysteresis", "value_column"}
 _OPEN = {"contains", "matches", "event", "within"}
 
 
@@ -50,7 +51,8 @@ class BandPolicy:
     A low probability never disqualifies: below `mql` a lead goes to nurture. Of the leads below SQL the share
     `exploration` is called all the same, drawn by a hash of their ids, so that in the end something is known of all.
     A lead that was in a band leaves it only below its threshold · (1 − `hysteresis`), so that small moves of the
-    probability do not send it to and fro.
+    probability do not send it to and fro. `value_column` is the column of the leads that holds what a win would bring;
+    `value_per_win` counts where it is empty, or if there is no such column.
 
     >>> policy = BandPolicy(sql=0.3, mql=0.1)
     >>> policy.assign(np.array([0.3, 0.2999, 0.1, 0.0])).tolist()
@@ -65,6 +67,7 @@ class BandPolicy:
     currency: str = ""
     exploration: float = 0.0
     hysteresis: float = 0.0
+    value_column: str = ""
 
     def __post_init__(self) -> None:
         if not 0 < self.mql <= self.sql:
@@ -150,11 +153,21 @@ class BandPolicy:
         decided = [one in said for one, said in zip(why, own, strict=True)]
         return np.where(decided, np.where(sure, 1.0, self.exploration), np.nan)
 
-    def expected_value(self, probability: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return probability · value of a win − cost of a call; NaN without a value."""
-        if self.value_per_win is None:
-            return np.full(len(probability), np.nan)
-        return probability * self.value_per_win - (self.cost_per_call or 0.0)
+    def expected_value(
+        self, probability: NDArray[np.float64], attributes: pd.DataFrame | None = None
+    ) -> NDArray[np.float64]:
+        """Return probability · value of a win − cost of a call; NaN without a value.
+
+        Parameters
+        ----------
+        attributes
+            One row a probability, with `value_column` if the policy has one; null: every win is worth the same.
+        """
+        value = np.full(len(probability), np.nan if self.value_per_win is None else self.value_per_win)
+        if self.value_column and attributes is not None:
+            own = read_values(attributes[self.value_column])
+            value = np.where(np.isnan(own), value, own)
+        return np.asarray(probability * value - (self.cost_per_call or 0.0))
 
     def _say_threshold(self, band: str) -> str:
         if band == "SQL":
@@ -168,7 +181,7 @@ class BandPolicy:
     def to_json(self) -> dict[str, object]:
         """Return the readable form that the manifest stores; what is not used is left out, as in older models."""
         content = {**asdict(self), "rules": [_write_rule(rule) for rule in self.rules]}
-        return {key: value for key, value in content.items() if key not in {"exploration", "hysteresis"} or value}
+        return {key: value for key, value in content.items() if key not in _UNUSED or value}
 
     @staticmethod
     def from_json(content: Mapping[str, object]) -> BandPolicy:
@@ -211,3 +224,18 @@ def matches(rule: Rule, attributes: pd.DataFrame) -> NDArray[np.bool_]:
     found = np.zeros(len(cells), dtype=np.bool_)
     found[known] = [fits(cell) for cell in cells.to_numpy(dtype=object)[known]]
     return found
+
+
+def read_values(cells: pd.Series) -> NDArray[np.float64]:
+    """Return what wins would bring, from numbers or plain texts of them; NaN where a cell holds no amount above zero.
+
+    >>> import pandas as pd
+    >>> read_values(pd.Series(["1 200,50", "900", "ask", None, "-3"])).tolist()
+    [1200.5, 900.0, nan, nan, nan]
+    """
+    import pandas as pd
+
+    if not pd.api.types.is_numeric_dtype(cells):
+        cells = cells.astype("str").str.replace(r"\s", "", regex=True).str.replace(",", ".", regex=False)
+    values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(np.isfinite(values) & (values > 0), values, np.nan)

@@ -25,7 +25,8 @@ class CapacitySettings(Section):
     """`[capacity]`: what the team can call, what a call costs and a win brings, and the precision it wants.
 
     `leads_per_week` follows from `reps` · `calls_per_rep` (calls a week of one rep) where it is left out. `precision`
-    is the share of the SQL band that shall convert at least.
+    is the share of the SQL band that shall convert at least. `value_column` is the column of the leads that holds what
+    a win of that lead would bring; where it is empty, `value_per_win` counts.
     """
 
     leads_per_week: float | None = Field(None, gt=0)
@@ -33,6 +34,7 @@ class CapacitySettings(Section):
     calls_per_rep: float | None = Field(None, gt=0)
     cost_per_call: float | None = Field(None, ge=0)
     value_per_win: float | None = Field(None, gt=0)
+    value_column: str | None = None
     currency: str = ""
     exploration: float = Field(0.0, ge=0.0, le=0.5)
     precision: float | None = Field(None, gt=0.0, lt=1.0)

@@ -194,6 +194,12 @@ class Settings(Section):
                     "sales did is no feature"
                 )
         self._check_rules()
+        value = self.capacity.value_column
+        if value is not None and self.leads.columns.get(value) not in {"number", "rule"}:
+            raise ValueError(
+                f"capacity.value_column names {value!r}: declare it in leads.columns, as number, or as rule if it is "
+                "no feature"
+            )
         self._check_features()
         clash = sorted(set(self.leads.columns) & set(self.leads.forbidden))
         if clash:

@@ -119,6 +119,19 @@ def test_too_few_outcomes_end_with_an_exit_code_of_their_own(own: Path) -> None:
     assert not list((own / "state" / "bands").glob("*.part*"))
 
 
+def test_a_win_may_have_a_value_of_its_own_from_a_column_of_the_leads(own: Path) -> None:
+    plain = run_leads("bands", "-p", own, "--json").answer["lines"]
+    path = own / "leads.toml"
+    path.write_text(
+        path.read_text("utf-8").replace("value_per_win", 'value_column = "company_size_answer"\nvalue_per_win'), "utf-8"
+    )
+    ran = run_leads("bands", "-p", own, "--sql", "0.3", "--apply", "--json")
+    assert ran.exit_code == 0, ran.output
+    assert [line["wins"] for line in ran.answer["lines"]] == [line["wins"] for line in plain]
+    assert [line["margin"]["value"] for line in ran.answer["lines"]] != [line["margin"]["value"] for line in plain]
+    assert load_model(find_model(own / "state", ran.answer["applied"])).policy.value_column == "company_size_answer"
+
+
 def test_a_rule_about_an_event_takes_its_leads_out_of_training_as_known_then(own: Path) -> None:
     path = own / "leads.toml"
     rule = '\n[[rules]]\nname = "только чат"\nevent = "chat"\nwithin = "3d"\n'

@@ -102,6 +102,7 @@ def test_columns_and_deeds_of_many_rules_stand_side_by_side_in_the_order_asked(t
         [False, True, True],
     ]
     assert read_rule_columns(tables, asked, ()).shape == (3, 0)
+    assert list(read_rule_columns(tables, asked, rules[1:2], more=["Статус"])["Статус"]) == ["клиент", "новый", "новый"]
 
 
 def test_answers_have_names_that_tell_lengths_apart() -> None:

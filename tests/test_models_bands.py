@@ -219,9 +219,7 @@ def test_without_hysteresis_the_band_before_says_nothing() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(
-        st.tuples(st.floats(0, 1), st.sampled_from(["SQL", "MQL", "nurture", "", None])), min_size=1, max_size=30
-    ),
+    st.lists(st.tuples(st.floats(0, 1), st.sampled_from(["SQL", "MQL", "nurture", "", None])), min_size=1, max_size=30),
     st.floats(0, 0.99),
 )
 def test_hysteresis_only_ever_raises_a_lead_and_never_above_where_it_was(
@@ -307,3 +305,15 @@ def test_a_rule_about_an_event_is_read_as_it_was_written() -> None:
     assert bands == ["SQL", "nurture"]
     assert why[0] == "asked for a demo"
     assert np.isnan(policy.propensity(np.array([0.01]), why[:1])).all()
+
+
+def test_a_lead_may_have_a_value_of_its_own_and_the_policy_keeps_the_name_of_its_column() -> None:
+    policy = BandPolicy(0.3, 0.1, cost_per_call=10.0, value_per_win=100.0, value_column="Сумма")
+    deals = pd.DataFrame({"Сумма": ["1 000", None, "?", "0", "250,5"]})
+    said = np.full(5, 0.2)
+    np.testing.assert_allclose(policy.expected_value(said, deals), [190.0, 10.0, 10.0, 10.0, 40.1])
+    np.testing.assert_allclose(policy.expected_value(said), np.full(5, 10.0))
+    bare = BandPolicy(0.3, 0.1, value_column="Сумма")
+    np.testing.assert_array_equal(bare.expected_value(said[:2], deals[:2]), [200.0, np.nan])
+    assert BandPolicy.from_json(json.loads(json.dumps(policy.to_json()))) == policy
+    assert "value_column" not in BandPolicy(0.3, 0.1).to_json()

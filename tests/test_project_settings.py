@@ -389,6 +389,7 @@ def test_at_most_five_offenders_are_named() -> None:
         ("[capacity]\nleads_per_week = 40\nreps = 3\ncalls_per_rep = 10", "leave one of the three out"),
         ("[capacity]\nreps = 0\ncalls_per_rep = 10", "capacity.reps"),
         ("[capacity]\nprecision = 1.0", "capacity.precision"),
+        ('[capacity]\nvalue_column = "Deal"', "capacity.value_column names 'Deal'"),
         ("[bands]\nhysteresis = 1.0", "bands.hysteresis"),
         ("[bands]\ndaily_cap = 0", "bands.daily_cap"),
         ('[bands]\nnurture_return = "0"', "must be longer than nothing"),

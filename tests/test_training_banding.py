@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 
@@ -82,6 +83,23 @@ def test_leads_whose_fate_tells_nothing_are_called_and_bring_nothing() -> None:
     assert (present.calls.value, present.wins.value) == pytest.approx((3.0, 1.2))
     assert full.threshold == 0.4
     assert "20 more" in say_ground(found)
+
+
+def test_a_win_counts_with_its_own_value_where_that_is_known() -> None:
+    ground = by_hand()
+    value = np.full(40, np.nan)
+    value[:2] = 500.0  # two of the eight wins at 0.8
+    value[39] = 9_999.0  # never won
+    own = replace(ground, value=value)
+    one = solve(own, POLICY, CapacitySettings(cost_per_call=20, value_per_win=100), seed=0).find("present")
+    other = solve(own, POLICY, CapacitySettings(cost_per_call=20), seed=0).find("present")
+    assert one is not None and one.margin is not None
+    assert one.margin.value == pytest.approx((2 * 500 + 10 * 100) / 10 - 2.0 * 20)
+    assert other is not None and other.margin is not None
+    assert other.margin.value == pytest.approx(12 * 500 / 10 - 2.0 * 20)
+    found = solve(own, POLICY, CapacitySettings(cost_per_call=20), seed=0)
+    assert found.find("break-even") is None
+    assert any("best margin" in words for words in say_solution(found, CapacitySettings(cost_per_call=20)))
 
 
 def test_one_more_rep_brings_the_next_best_leads() -> None:

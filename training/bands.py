@@ -89,6 +89,8 @@ def choose_policy(
     if break_even is None:
         absent = [name for name in ("cost_per_call", "value_per_win") if getattr(capacity, name) is None]
         without_value = " expected_value stays empty." if capacity.value_per_win is None else ""
+        if capacity.value_per_win is None and capacity.value_column is not None:
+            without_value = f" expected_value stays empty where {capacity.value_column!r} is."
         notes.append(
             f"No capacity.{' and '.join(absent)}: without both cost_per_call and value_per_win bands follow capacity "
             f"alone.{without_value}"
@@ -104,6 +106,7 @@ def choose_policy(
         currency=capacity.currency,
         exploration=capacity.exploration,
         hysteresis=hysteresis,
+        value_column=capacity.value_column or "",
     )
     return policy, notes
 

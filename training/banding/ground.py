@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from features.engine import read_lead_columns
 from features.snapshots import build_training_snapshots
+from models.bands import read_values
 from project.errors import NotEnoughDataError
 from training.bands import make_rules
 from training.monitoring.recent import Recent
@@ -39,6 +41,9 @@ class Ground:
     arrived
         How many leads came in during these weeks for a model to decide about; those that ended as junk or for a reason
         that tells nothing have no known fate, but the team had to call them all the same.
+    value
+        What a win of each lead brings by `capacity.value_column`, NaN where that is empty, shape (leads,); null
+        without such a column.
     since, until
         When these weeks begin and end, UTC.
     """
@@ -49,6 +54,7 @@ class Ground:
     arrived: int
     since: datetime
     until: datetime
+    value: NDArray[np.float64] | None = None
 
     @property
     def leads(self) -> int:
@@ -87,7 +93,10 @@ def find_ground(recent: Recent, tables: Tables, settings: Settings) -> Ground:
         raise NotEnoughDataError(_say_shortage(recent, len(names), int(won.sum()), settings))
     accounts = recent.snapshots["group_id"].to_numpy(dtype=object).astype(str)[rows][first]
     groups = np.unique(accounts, return_inverse=True)[1].astype(np.int64)
-    return Ground(best, won, groups, _count_arrived(tables, settings, since, until), since, until)
+    value, header = None, settings.capacity.value_column
+    if header is not None:
+        value = read_values(read_lead_columns(tables, names.tolist(), [header])[header])
+    return Ground(best, won, groups, _count_arrived(tables, settings, since, until), since, until, value)
 
 
 def _count_arrived(tables: Tables, settings: Settings, since: datetime, until: datetime) -> int:

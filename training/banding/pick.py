@@ -91,6 +91,7 @@ def pick_bands(
         mql=mql,
         cost_per_call=settings.capacity.cost_per_call,
         value_per_win=settings.capacity.value_per_win,
+        value_column=settings.capacity.value_column or "",
         currency=settings.capacity.currency,
         hysteresis=settings.bands.hysteresis,
     )

@@ -32,8 +32,8 @@ class Line:
     Attributes
     ----------
     calls, wins, margin
-        SQLs a week, conversions among them, and what they bring less what the calls cost; margin is null without cost
-        and value.
+        SQLs a week, conversions among them, and what they bring less what the calls cost: each win its own value where
+        that is known. Margin is null without cost and value.
     share
         Of the leads that come in.
     precision
@@ -165,13 +165,14 @@ class _Drawn:
     @staticmethod
     def of(ground: Ground, grid: Vector, capacity: CapacitySettings, *, seed: int, draws: int) -> _Drawn:
         known_a_week = ground.leads / ground.weeks
-        above, won, total = _draw_counts(ground, grid, seed=seed, draws=draws)
+        value = _find_value(ground, capacity)
+        above, won, brought, total = _draw_counts(ground, grid, value, seed=seed, draws=draws)
         share = above / total[:, None]
         calls, wins = share * ground.arrived_a_week, won / total[:, None] * known_a_week
         precision = np.divide(won, above, out=np.full_like(won, np.nan), where=above > 0)
         margin = None
-        if capacity.cost_per_call is not None and capacity.value_per_win is not None:
-            margin = wins * capacity.value_per_win - calls * capacity.cost_per_call
+        if capacity.cost_per_call is not None and value is not None:
+            margin = brought / total[:, None] * known_a_week - calls * capacity.cost_per_call
         return _Drawn(grid, share, calls, wins, precision, margin)
 
     def line(self, place: int, marks: tuple[Mark, ...]) -> Line:
@@ -198,23 +199,44 @@ def _interval(drawn: Vector) -> Interval:
     return Interval(float(drawn[0]), float(low), float(high))
 
 
-def _draw_counts(ground: Ground, grid: Vector, *, seed: int, draws: int) -> tuple[Vector, Vector, Vector]:
+def _find_value(ground: Ground, capacity: CapacitySettings) -> Vector | None:
+    """Return what each lead brought, shape (leads,); null if nothing tells.
+
+    A win without a value of its own has the value of every win, or else the mean of those that have one.
+    """
+    won = ground.won.astype(np.float64)
+    if ground.value is None:
+        return None if capacity.value_per_win is None else won * capacity.value_per_win
+    known = ground.won & ~np.isnan(ground.value)
+    usual = capacity.value_per_win
+    if usual is None and known.any():
+        usual = float(ground.value[known].mean())
+    return None if usual is None else np.where(ground.won, np.where(known, ground.value, usual), 0.0)
+
+
+def _draw_counts(
+    ground: Ground, grid: Vector, value: Vector | None, *, seed: int, draws: int
+) -> tuple[Vector, Vector, Vector, Vector]:
     """Count leads, and those that converted, at or above each threshold: as they are, and with accounts drawn again.
 
     Returns
     -------
     tuple of ndarray
-        Leads above and won above, shape (1 + draws, thresholds), and all leads, shape (1 + draws,).
+        Leads above, won above and what these brought, shape (1 + draws, thresholds); all leads, shape (1 + draws,).
     """
     random = np.random.default_rng(seed)
     accounts, levels = int(ground.groups.max()) + 1, len(grid)
     # the strictest threshold a lead reaches; `levels` if it reaches none
     reached = np.searchsorted(-grid, -ground.best)
     cell = reached * 2 + ground.won
-    above, won, total = np.empty((draws + 1, levels)), np.empty((draws + 1, levels)), np.empty(draws + 1)
+    above, won, brought = (np.zeros((draws + 1, levels)) for _ in range(3))
+    total = np.empty(draws + 1)
     for draw in range(draws + 1):
         taken = np.ones(accounts) if draw == 0 else np.bincount(random.integers(0, accounts, accounts), None, accounts)
-        counts = np.bincount(cell, taken[ground.groups], 2 * (levels + 1)).reshape(levels + 1, 2)
+        times = taken[ground.groups]
+        counts = np.bincount(cell, times, 2 * (levels + 1)).reshape(levels + 1, 2)
         upwards = counts[:levels].cumsum(axis=0)
         above[draw], won[draw], total[draw] = upwards.sum(axis=1), upwards[:, 1], counts.sum()
-    return above, won, total
+        if value is not None:
+            brought[draw] = np.bincount(reached, times * value, levels + 1)[:levels].cumsum()
+    return above, won, brought, total

@@ -143,9 +143,11 @@ def _say_capacity(solution: Solution, capacity: CapacitySettings) -> list[str]:
 
 def _say_money(solution: Solution, capacity: CapacitySettings) -> list[str]:
     even, best = solution.find("break-even"), solution.find("margin")
-    if even is None:
+    if even is None and best is None:
         return ["What a call costs and a win brings is not known: set capacity.cost_per_call and value_per_win."]
-    words = [f"A call brings what it costs from a probability of {write_probability(even.threshold)} on."]
+    words = []
+    if even is not None:
+        words = [f"A call brings what it costs from a probability of {write_probability(even.threshold)} on."]
     if best is None or solution.gain is None or "present" in best.marks:
         return words
     within = " within the capacity" if capacity.leads_per_week is not None else ""
