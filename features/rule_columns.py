@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
     from features.tables import Tables
 
-__all__ = ["DID", "Asking", "count_new_events", "did_sql", "name_answer", "read_rule_columns", "split_rules"]
+__all__ = [
+    "DID",
+    "Asking",
+    "count_new_events",
+    "did_sql",
+    "find_unheard_of",
+    "name_answer",
+    "read_rule_columns",
+    "split_rules",
+]
 
 DID = "yes"
 
@@ -112,6 +121,15 @@ def did_sql(asked: Sequence[tuple[str, int | None]], *, snapshots: str = "snapsh
             AND events.occurred_at < asking.as_of AND events.recorded_at < asking.as_of
             AND (events.superseded_at IS NULL OR events.superseded_at >= asking.as_of)
         GROUP BY asking.snapshot_id"""
+
+
+def find_unheard_of(tables: Tables, rules: Sequence[Asking]) -> list[str]:
+    """Return the events that rules ask for and that no lead ever did: misspelt, perhaps."""
+    return [
+        event
+        for event in sorted({rule.event for rule in rules if rule.event is not None})
+        if not tables.connection.execute(f"SELECT 1 FROM events WHERE {_is_kind(event)} LIMIT 1").fetchall()
+    ]
 
 
 def _is_kind(event: str) -> str:

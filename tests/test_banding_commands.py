@@ -135,6 +135,7 @@ def test_a_win_may_have_a_value_of_its_own_from_a_column_of_the_leads(own: Path)
 def test_a_rule_about_an_event_takes_its_leads_out_of_training_as_known_then(own: Path) -> None:
     path = own / "leads.toml"
     rule = '\n[[rules]]\nname = "только чат"\nevent = "chat"\nwithin = "3d"\n'
+    rule += '\n[[rules]]\nname = "demo"\nevent = "dmeo"\nband = "SQL"\n'
     project = find_project(own)
     plain = build_examples(read_tables(project), project.settings, rules=make_rules(project.settings.rules))
     path.write_text(path.read_text("utf-8") + rule, encoding="utf-8")
@@ -149,6 +150,7 @@ def test_a_rule_about_an_event_takes_its_leads_out_of_training_as_known_then(own
     before = set(map(tuple, plain.snapshots[["lead_id", "as_of"]].to_numpy().tolist()))
     assert out
     assert set(map(tuple, ruled.snapshots[["lead_id", "as_of"]].to_numpy().tolist())) == before - out
+    assert any("'dmeo', which no lead ever did" in warning for warning in ruled.warnings)
     report_hygiene(project, tables, rules=rules)
     listed = hygiene_file(project).read_text("utf-8")
     assert "только чат,it did 'chat'" in listed

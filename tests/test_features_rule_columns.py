@@ -11,7 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.rule_columns import count_new_events, did_sql, name_answer, read_rule_columns, split_rules
+from features.rule_columns import (
+    count_new_events,
+    did_sql,
+    find_unheard_of,
+    name_answer,
+    read_rule_columns,
+    split_rules,
+)
 from features.tables import Tables
 from models.bands import matches
 from project.folder import read_settings
@@ -103,6 +110,12 @@ def test_columns_and_deeds_of_many_rules_stand_side_by_side_in_the_order_asked(t
     ]
     assert read_rule_columns(tables, asked, ()).shape == (3, 0)
     assert list(read_rule_columns(tables, asked, rules[1:2], more=["Статус"])["Статус"]) == ["клиент", "новый", "новый"]
+
+
+def test_an_event_that_nobody_ever_did_is_named(tables: Tables) -> None:
+    asked = ("demo", "Demo", "visit @ pricing", "visit", "visit @ docs")
+    rules = make_rules(tuple(RuleSettings(name=event, event=event, band="SQL") for event in asked))
+    assert find_unheard_of(tables, rules) == ["Demo", "visit @ docs"]
 
 
 def test_answers_have_names_that_tell_lengths_apart() -> None:
