@@ -15,6 +15,7 @@ from serving import lake_cli
 from serving.story import cli as story_cli
 from training import cli as training_cli
 from training.backtest import cli as backtest_cli
+from training.banding import cli as banding_cli
 from training.monitoring import cli as monitoring_cli
 
 __all__ = ["app", "main"]
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.add_typer(training_cli.app)
 app.add_typer(backtest_cli.app)
 app.add_typer(monitoring_cli.app)
+app.add_typer(banding_cli.app)
 app.add_typer(serving_cli.app)
 app.add_typer(story_cli.app)
 app.add_typer(lake_cli.app)

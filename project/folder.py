@@ -15,6 +15,7 @@ from project.environment import named_variables
 from project.errors import SettingsError, StorageError
 from project.reasons_settings import GroupSettings, ReasonsSettings
 from project.settings import (
+    BandSettings,
     CapacitySettings,
     DefinitionSettings,
     FeatureSettings,
@@ -23,7 +24,9 @@ from project.settings import (
     ProjectSettings,
     Range,
     RuleSettings,
+    SelectionSettings,
     Settings,
+    SlaSettings,
     SnapshotSettings,
     TrainingSettings,
 )
@@ -110,9 +113,9 @@ def _explain(problem: dict[str, object]) -> str:
     location = problem["loc"]
     where = ".".join(str(part) for part in location) if isinstance(location, tuple) else ""
     if problem["type"] == "extra_forbidden" and isinstance(location, tuple):
-        known = _known_keys(tuple(str(part) for part in location[:-1]))
-        near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0)
-        return f"unknown key {where!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+        known = {key.casefold(): key for key in _known_keys(tuple(str(part) for part in location[:-1]))}
+        near = difflib.get_close_matches(str(location[-1]).casefold(), known, n=1, cutoff=0)
+        return f"unknown key {where!r}" + (f"; did you mean {known[near[0]]!r}?" if near else "")
     if problem["type"] == "missing":
         return f"{where!r} is missing"
     message = str(problem["msg"]).removeprefix("Value error, ")
@@ -133,6 +136,9 @@ def _known_keys(section: tuple[str, ...]) -> list[str]:
         "outcome": OutcomeSettings,
         "snapshots": SnapshotSettings,
         "capacity": CapacitySettings,
+        "bands": BandSettings,
+        "sla": SlaSettings,
+        "selection": SelectionSettings,
         "rules": RuleSettings,
         "definitions": DefinitionSettings,
         "hygiene": HygieneSettings,

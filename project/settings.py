@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, model_validator
 
+from project.band_settings import BandSettings, CapacitySettings, RuleSettings, SlaSettings
 from project.files import canonical_json, hash_bytes
 from project.reasons_settings import ReasonsSettings
 from project.source_settings import (
@@ -22,6 +22,7 @@ from project.source_settings import (
 )
 
 __all__ = [
+    "BandSettings",
     "CapacitySettings",
     "DefinitionSettings",
     "FeatureSettings",
@@ -31,7 +32,9 @@ __all__ = [
     "Range",
     "ReasonMeaning",
     "RuleSettings",
+    "SelectionSettings",
     "Settings",
+    "SlaSettings",
     "SnapshotSettings",
     "TrainingSettings",
 ]
@@ -97,16 +100,6 @@ class SnapshotSettings(Section):
     ages: tuple[Duration, ...] = Field(default=tuple(timedelta(days=day) for day in (0, 1, 3, 7, 14, 30)), min_length=1)
 
 
-class CapacitySettings(Section):
-    """`[capacity]`: what the team can call, and what a call costs and a win brings."""
-
-    leads_per_week: float | None = Field(None, gt=0)
-    cost_per_call: float | None = Field(None, ge=0)
-    value_per_win: float | None = Field(None, gt=0)
-    currency: str = ""
-    exploration: float = Field(0.0, ge=0.0, le=0.5)
-
-
 class SelectionSettings(Section):
     """`[selection]`: which leads sales worked, and with which chance that had been decided.
 
@@ -118,31 +111,6 @@ class SelectionSettings(Section):
     propensity: str | None = None
     yes: tuple[str, ...] = ("yes", "true", "1", "да")
     most_weight: float = Field(20.0, ge=1.0)
-
-
-class RuleSettings(Section):
-    """One `[[rules]]` entry: a lead whose `column` fits goes to `band`, whatever its probability.
-
-    It fits if the cell equals one of `equals`, contains one of `contains`, or if the regular expression `matches` is
-    found in it; letter case does not matter.
-    """
-
-    name: str
-    column: str
-    equals: tuple[str, ...] = ()
-    contains: tuple[str, ...] = ()
-    matches: str | None = None
-    band: Literal["disqualified", "SQL"] = "disqualified"
-
-    @model_validator(mode="after")
-    def _says_when(self) -> RuleSettings:
-        if not self.equals and not self.contains and self.matches is None:
-            raise ValueError(f"rule {self.name!r} says nothing: give equals, contains or matches")
-        try:
-            re.compile(self.matches or "")
-        except re.error as error:
-            raise ValueError(f"rule {self.name!r}: matches is no regular expression ({error})") from error
-        return self
 
 
 class DefinitionSettings(Section):
@@ -215,6 +183,8 @@ class Settings(Section):
     outcome: OutcomeSettings
     snapshots: SnapshotSettings = SnapshotSettings()
     capacity: CapacitySettings = CapacitySettings()
+    bands: BandSettings = BandSettings()
+    sla: SlaSettings = SlaSettings()
     selection: SelectionSettings | None = None
     rules: tuple[RuleSettings, ...] = ()
     definitions: tuple[DefinitionSettings, ...] = ()
@@ -238,19 +208,35 @@ class Settings(Section):
                     f'selection names {header!r}, which leads.columns does not declare "rule". Declare it so: what '
                     "sales did is no feature"
                 )
-        for rule in self.rules:
-            kind = self.leads.columns.get(rule.column)
-            if kind is None or kind == "number":
-                found = "not in leads.columns" if kind is None else "a number there"
-                raise ValueError(
-                    f"rule {rule.name!r} reads column {rule.column!r}, which is {found}: declare it as rule or category"
-                )
+        self._check_rules()
+        value = self.capacity.value_column
+        if value is not None and self.leads.columns.get(value) not in {"number", "rule"}:
+            raise ValueError(
+                f"capacity.value_column names {value!r}: declare it in leads.columns, as number, or as rule if it is "
+                "no feature"
+            )
         self._check_definitions()
         self._check_features()
         clash = sorted(set(self.leads.columns) & set(self.leads.forbidden))
         if clash:
             raise ValueError(f"leads.columns and leads.forbidden both name {', '.join(clash)}: keep one")
         return self
+
+    def _check_rules(self) -> None:
+        for rule in self.rules:
+            if rule.column is None:
+                if self.events is None or not self.dated:
+                    raise ValueError(
+                        f"rule {rule.name!r} asks for the event {rule.event!r}: that needs [events], and dates of "
+                        "leads and outcomes to know when"
+                    )
+                continue
+            kind = self.leads.columns.get(rule.column)
+            if kind is None or kind == "number":
+                found = "not in leads.columns" if kind is None else "a number there"
+                raise ValueError(
+                    f"rule {rule.name!r} reads column {rule.column!r}, which is {found}: declare it as rule or category"
+                )
 
     def _check_definitions(self) -> None:
         names = [one.name for one in self.definitions]

@@ -29,6 +29,7 @@ ONLY_IN = {
     "shap": {"training/report/figures.py"},
     "matplotlib": {
         "training/backtest/page.py",
+        "training/banding/page.py",
         "training/report/check_figures.py",
         "training/promotion/comparison_page.py",
         "training/report/figures.py",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -204,3 +205,24 @@ def test_the_share_that_a_team_can_call_is_capacity_over_leads() -> None:
     assert capacity_share(twice, capacity=CapacitySettings()) is None
     undated = twice.assign(created_at=pd.NaT)
     assert capacity_share(undated, capacity=CapacitySettings(leads_per_week=8)) is None
+
+
+def test_hysteresis_travels_with_the_policy_only_where_it_is_set() -> None:
+    examples, probability = draw(2)
+    capacity = CapacitySettings(leads_per_week=3)
+    plain, _ = choose_policy(examples, probability, capacity=capacity, rules=())
+    steady, _ = choose_policy(examples, probability, capacity=capacity, rules=(), hysteresis=0.15)
+    assert (plain.hysteresis, steady.hysteresis) == (0.0, 0.15)
+    assert (plain.sql, plain.mql) == (steady.sql, steady.mql)
+    assert "hysteresis" not in plain.to_json()
+
+
+def test_a_rule_about_an_event_names_the_column_of_its_answer() -> None:
+    settings = (
+        RuleSettings(name="demo", event="demo", within=timedelta(days=7), band="SQL"),
+        RuleSettings(name="звонок", event="звонок", band="SQL"),
+    )
+    assert make_rules(settings) == (
+        Rule("demo", "event demo within 7d", ("yes",), "SQL", event="demo", within=604_800),
+        Rule("звонок", "event звонок", ("yes",), "SQL", event="звонок"),
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from features.rule_columns import DID, name_answer
 from models.bands import BandPolicy, Rule
 from training.evaluation.evaluate import mean_with_interval
 from training.evaluation.evidence import BandRow
@@ -16,7 +17,15 @@ if TYPE_CHECKING:
 
     from project.settings import CapacitySettings, RuleSettings
 
-__all__ = ["capacity_share", "choose_policy", "describe_bands", "make_rules"]
+__all__ = [
+    "capacity_share",
+    "choose_mql",
+    "choose_policy",
+    "describe_bands",
+    "find_break_even",
+    "make_rules",
+    "threshold_for",
+]
 
 _DEFAULT_SHARE = 0.2
 _SMALLEST = 1e-4
@@ -25,7 +34,15 @@ _WEEK_SECONDS = 604_800
 
 def make_rules(settings: tuple[RuleSettings, ...]) -> tuple[Rule, ...]:
     """Turn the `[[rules]]` of leads.toml into the rules of a policy."""
-    return tuple(Rule(rule.name, rule.column, rule.equals, rule.band, rule.contains, rule.matches) for rule in settings)
+    return tuple(_make_rule(rule) for rule in settings)
+
+
+def _make_rule(rule: RuleSettings) -> Rule:
+    if rule.event is None:
+        assert rule.column is not None
+        return Rule(rule.name, rule.column, rule.equals, rule.band, rule.contains, rule.matches)
+    within = round(rule.within.total_seconds()) if rule.within is not None else None
+    return Rule(rule.name, name_answer(rule.event, within), (DID,), rule.band, event=rule.event, within=within)
 
 
 def choose_policy(
@@ -35,6 +52,7 @@ def choose_policy(
     capacity: CapacitySettings,
     rules: tuple[Rule, ...],
     coverage: float = 1.0,
+    hysteresis: float = 0.0,
 ) -> tuple[BandPolicy, list[str]]:
     """Choose thresholds so that new SQLs a week fit the capacity and none of them costs more than it brings.
 
@@ -48,6 +66,8 @@ def choose_policy(
         The calibration period: `lead_id`, `created_at`; one probability a row.
     coverage
         The share of the leads that came in during the period which the split left in it; the team meets all of them.
+    hysteresis
+        How far below a threshold, as a share of it, a lead that was in the band stays in it.
 
     Returns
     -------
@@ -64,19 +84,19 @@ def choose_policy(
         notes.append(
             "No capacity.leads_per_week that dates could turn into a share: the top fifth of the leads is SQL."
         )
-    by_capacity = _threshold_for(best, room)
-    break_even = None
-    if capacity.cost_per_call is not None and capacity.value_per_win is not None:
-        break_even = min(1.0, max(_SMALLEST, capacity.cost_per_call / capacity.value_per_win))
-    else:
+    by_capacity = threshold_for(best, room)
+    break_even = find_break_even(capacity)
+    if break_even is None:
         absent = [name for name in ("cost_per_call", "value_per_win") if getattr(capacity, name) is None]
         without_value = " expected_value stays empty." if capacity.value_per_win is None else ""
+        if capacity.value_per_win is None and capacity.value_column is not None:
+            without_value = f" expected_value stays empty where {capacity.value_column!r} is."
         notes.append(
             f"No capacity.{' and '.join(absent)}: without both cost_per_call and value_per_win bands follow capacity "
             f"alone.{without_value}"
         )
     sql = max(by_capacity, break_even or 0.0)
-    mql = break_even if break_even is not None and break_even < sql else sql / 2
+    mql = choose_mql(sql, break_even)
     policy = BandPolicy(
         sql=sql,
         mql=mql,
@@ -85,8 +105,20 @@ def choose_policy(
         value_per_win=capacity.value_per_win,
         currency=capacity.currency,
         exploration=capacity.exploration,
+        hysteresis=hysteresis,
+        value_column=capacity.value_column or "",
     )
     return policy, notes
+
+
+def find_break_even(capacity: CapacitySettings) -> float | None:
+    """Return the probability from which a call brings what it costs, within (0, 1]; null if nothing tells."""
+    return None if capacity.break_even is None else min(1.0, max(_SMALLEST, capacity.break_even))
+
+
+def choose_mql(sql: float, break_even: float | None) -> float:
+    """Return where MQL begins: at break-even where that is lower than SQL, else at half the SQL threshold."""
+    return break_even if break_even is not None and break_even < sql else sql / 2
 
 
 def _best_per_lead(examples: pd.DataFrame, probability: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -117,7 +149,7 @@ def capacity_share(examples: pd.DataFrame, *, capacity: CapacitySettings, covera
     return min(1.0, capacity.leads_per_week * weeks * coverage / int(examples["lead_id"].nunique()))
 
 
-def _threshold_for(best: NDArray[np.float64], room: float) -> float:
+def threshold_for(best: NDArray[np.float64], room: float) -> float:
     """Return the smallest threshold that at most `room` leads reach; leads that tie stay on one side."""
     levels, counts = np.unique(-best, return_counts=True)
     fitting = np.flatnonzero(counts.cumsum() <= max(room, 0.0))

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.catalogue import Catalogue
-from features.engine import build_features, read_lead_columns
+from features.engine import build_features
 from features.listing import build_catalogue
+from features.rule_columns import find_unheard_of, read_rule_columns
 from features.snapshots import build_training_snapshots
 from models.bands import Rule, matches
 from project.errors import NotEnoughDataError
@@ -125,6 +126,10 @@ def build_examples(tables: Tables, settings: Settings, *, rules: tuple[Rule, ...
             "No lead is old enough to know what became of it within outcome.horizon. Bring more history or shorten it."
         )
     warnings += say_left_out(labelled, tables)
+    warnings += [
+        f"Rules ask for the event {event!r}, which no lead ever did. Is it spelt as in the events table?"
+        for event in find_unheard_of(tables, rules)
+    ]
     snapshots, selection, notes = select_worked(snapshots, tables, settings.selection)
     warnings += notes
     split = split_examples(snapshots, horizon=settings.outcome.horizon, settings=settings.training, dated=tables.dated)
@@ -151,8 +156,7 @@ def _leave_out(snapshots: pd.DataFrame, tables: Tables, rules: tuple[Rule, ...])
     warnings = []
     disqualifying = [rule for rule in rules if rule.band == "disqualified"]
     if disqualifying:
-        columns = sorted({rule.column for rule in disqualifying})
-        attributes = read_lead_columns(tables, snapshots["lead_id"].to_list(), columns)
+        attributes = read_rule_columns(tables, snapshots, disqualifying)
         for rule in disqualifying:
             found = matches(rule, attributes)
             converted = snapshots["converted"].to_numpy(dtype=np.bool_)

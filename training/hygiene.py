@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from features.engine import read_lead_columns
+from features.rule_columns import read_rule_columns
+from features.snapshots import build_open_snapshots, default_as_of
 from models.bands import Rule, matches
 from project.files import write_atomically
 
@@ -64,15 +65,12 @@ def _say_what(flag: str, evidence: str) -> str:
 
 
 def _ruled_out(tables: Tables, rule: Rule) -> list[tuple[str, str, str]]:
-    leads = [
-        str(lead)
-        for (lead,) in tables.connection.execute(
-            "SELECT lead_id FROM leads WHERE flag IS NULL ORDER BY position"
-        ).fetchall()
-    ]
-    found = matches(rule, read_lead_columns(tables, leads, [rule.column]))
-    evidence = f"column {rule.column!r} says so"
-    return [(lead, rule.name, evidence) for lead, fits in zip(leads, found.tolist(), strict=True) if fits]
+    """Return whom a rule disqualifies at the end of the data."""
+    leads = build_open_snapshots(tables, default_as_of(tables), closed_too=True)
+    leads = leads.loc[leads["flag"].isna()].reset_index(drop=True)
+    found = matches(rule, read_rule_columns(tables, leads, [rule]))
+    evidence = f"column {rule.column!r} says so" if rule.event is None else f"it did {rule.event!r}"
+    return [(lead, rule.name, evidence) for lead in leads["lead_id"].to_numpy(dtype=object)[found].tolist()]
 
 
 def _count_reasons(tables: Tables) -> list[SetApart]:

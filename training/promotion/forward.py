@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.engine import read_lead_columns
+from features.rule_columns import read_rule_columns
 from features.snapshots import build_training_snapshots
 from models.bands import Rule, matches
 from project.duration import parse_duration
@@ -145,10 +145,9 @@ def find_forward(
 
 
 def drop_disqualified(snapshots: pd.DataFrame, tables: Tables, rules: Sequence[Rule]) -> pd.DataFrame:
-    """Drop leads that a rule disqualifies: no model decides about them."""
+    """Drop snapshots of leads that a rule disqualifies by then: no model decides about them."""
     disqualifying = [rule for rule in rules if rule.band == "disqualified"]
-    columns = sorted({rule.column for rule in disqualifying})
-    attributes = read_lead_columns(tables, snapshots["lead_id"].to_list(), columns)
+    attributes = read_rule_columns(tables, snapshots, disqualifying)
     out = np.zeros(len(snapshots), dtype=np.bool_)
     for rule in disqualifying:
         out |= matches(rule, attributes)
