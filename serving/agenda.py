@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from project.band_settings import DAYS
-from project.duration import format_duration
 
 if TYPE_CHECKING:
+    from project.language import Words
     from project.settings import BandSettings, SlaSettings
 
 __all__ = ["OVERFLOW", "Plan", "come_back_at", "due_at", "is_back", "plan_today"]
@@ -159,8 +159,8 @@ def come_back_at(as_of: ArrayLike, bands: Sequence[str], settings: BandSettings)
     return np.where(nurtured, moments + np.timedelta64(settings.nurture_return), np.datetime64("NaT", "us"))
 
 
-def is_back(decided_at: datetime, as_of: datetime, new_events: int, settings: BandSettings) -> tuple[bool, str]:
-    """Tell whether a lead that was sent to nurture is back, and why; nothing if it is not.
+def is_back(decided_at: datetime, as_of: datetime, new_events: int, settings: BandSettings, words: Words) -> str:
+    """Say why a lead that was sent to nurture is back; nothing if it is not.
 
     Parameters
     ----------
@@ -169,17 +169,18 @@ def is_back(decided_at: datetime, as_of: datetime, new_events: int, settings: Ba
     new_events
         How many events became known since.
 
+    >>> from project.language import speak
     >>> from project.settings import BandSettings
-    >>> is_back(datetime(2025, 3, 1), datetime(2025, 3, 5), 4, BandSettings())
-    (True, '4 new events since 2025-03-01')
-    >>> is_back(datetime(2025, 3, 1), datetime(2025, 3, 31), 0, BandSettings())
-    (True, '30d are over since 2025-03-01')
-    >>> is_back(datetime(2025, 3, 1), datetime(2025, 3, 5), 1, BandSettings())
-    (False, '')
+    >>> is_back(datetime(2025, 3, 1), datetime(2025, 3, 5), 4, BandSettings(), speak("ru"))
+    '4 новых события с 1 марта 2025'
+    >>> is_back(datetime(2025, 3, 1), datetime(2025, 3, 31), 0, BandSettings(), speak("en"))
+    'waiting since 1 March 2025'
+    >>> is_back(datetime(2025, 3, 1), datetime(2025, 3, 5), 1, BandSettings(), speak("en"))
+    ''
     """
-    since = f"since {decided_at:%Y-%m-%d}"
-    if as_of >= decided_at + settings.nurture_return:
-        return True, f"{format_duration(settings.nurture_return)} are over {since}"
+    day = words.date(decided_at)
     if settings.nurture_events and new_events >= settings.nurture_events:
-        return True, f"{new_events:,} new event{'s' if new_events > 1 else ''} {since}"
-    return False, ""
+        return words.plural("{n} new event since {day}", "{n} new events since {day}", new_events, day=day)
+    if as_of >= decided_at + settings.nurture_return:
+        return words.text("waiting since {day}", day=day)
+    return ""

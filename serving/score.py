@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from features.catalogue import Catalogue
-from features.engine import build_features, read_lead_columns
+from features.engine import build_features
 from features.ingest import read_tables
+from features.rule_columns import read_rule_columns
 from features.snapshots import build_open_snapshots, default_as_of
 from models.bands import BANDS
 from models.lead_model import LeadModel
@@ -21,9 +22,10 @@ from models.trust import trust_of
 from project.duration import parse_duration
 from project.language import Language
 from serving.check_tables import check_sources
-from serving.ledger.ledger import record_decisions
+from serving.ledger.ledger import last_decisions, name_decisions, previous_bands, record_decisions
 from serving.ledger.tell import tell_changes
 from serving.load import load_named_model
+from serving.plan import PLAN_COLUMNS, plan_leads
 
 if TYPE_CHECKING:
     from features.tables import TableCount, Tables
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLUMNS",
-    "LEDGER_COLUMNS",
+    "MORE_COLUMNS",
     "Scored",
     "is_stale",
     "score_frame",
@@ -63,7 +65,7 @@ COLUMNS = (
 )
 
 
-LEDGER_COLUMNS = ("decision_id", "probability_before", "changed")
+MORE_COLUMNS = (*PLAN_COLUMNS, "probability_before", "changed", "decision_id")
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,7 @@ class Scored:
     Attributes
     ----------
     leads
-        The columns of `COLUMNS`, and of `LEDGER_COLUMNS` if decisions were recorded, one row a lead: band by band, then
-        by probability, log-odds and id.
+        The columns of `COLUMNS` and `MORE_COLUMNS`, one row a lead: band by band, then by probability, log-odds and id.
     """
 
     leads: pd.DataFrame
@@ -103,7 +104,7 @@ def score_open_leads(
     closed_too
         Score leads that already converted or were lost, too.
     record
-        Whether to add the decisions to the ledger, and to say what changed since the last ones.
+        Whether to add the decisions to the ledger. What it holds of earlier ones counts in any case.
     """
     progress("Loading and verifying the model")
     model, catalogue = load_named_model(project, model_name)
@@ -117,17 +118,20 @@ def score_open_leads(
         snapshots = snapshots.loc[snapshots["lead_id"].isin(asked)].reset_index(drop=True)
     progress(f"Scoring {len(snapshots):,} leads")
     stale = is_stale(tables.data_until, moment, project.settings.reasons.stale_after)
+    ids = snapshots["lead_id"].to_list()
+    earlier = last_decisions(project.state, ids, before=moment) if moment is not None else {}
     frame, leads = score_snapshots(
-        snapshots, tables, model, catalogue, scored_at=scored_at, language=language, stale=stale
-    )
+        snapshots, tables, model, catalogue, scored_at=scored_at, language=language, stale=stale,
+        previous=previous_bands(earlier, ids),
+    )  # fmt: skip
+    progress("Planning, and comparing with the last decisions")
+    agenda = plan_leads(project, leads, tables, moment=moment, language=language)
+    before, changed = tell_changes(project, earlier, leads, snapshots, frame, tables, model, language=language)
+    hashes = {"data_hash": tables.data_hash, "settings_hash": project.settings.hash}
+    decisions = name_decisions(leads, frame, model)
     if record:
-        progress("Recording the decisions, and what changed since the last ones")
-        before, changed = tell_changes(
-            project, leads, snapshots, frame, tables, model, moment=moment, language=language
-        )
-        hashes = {"data_hash": tables.data_hash, "settings_hash": project.settings.hash}
-        ids = record_decisions(project.state, leads, frame, model, **hashes)
-        leads = leads.assign(decision_id=ids, probability_before=before, changed=changed)
+        record_decisions(project.state, decisions, leads, frame, model, **hashes)
+    leads = leads.assign(**agenda.columns(), probability_before=before, changed=changed, decision_id=decisions)
     return Scored(_best_first(leads), moment, model, tables.counts)
 
 
@@ -145,14 +149,15 @@ def score_snapshots(
     scored_at: datetime,
     language: Language,
     stale: bool = False,
+    previous: Sequence[object] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the feature frame of snapshots and what is said of them, row by row.
 
     A lead gets the same answer to the last bit alone, in a batch and in any order.
     """
     frame = build_features(snapshots, tables, catalogue)
-    rules = sorted({rule.column for rule in model.policy.rules})
-    attributes = read_lead_columns(tables, snapshots["lead_id"].to_list(), rules)
+    more = [model.policy.value_column] if model.policy.value_column else []
+    attributes = read_rule_columns(tables, snapshots, model.policy.rules, more=more)
     return frame, score_frame(frame, snapshots, attributes, model, scored_at=scored_at, language=language, stale=stale)
 
 
@@ -165,6 +170,7 @@ def score_frame(
     scored_at: datetime,
     language: Language,
     stale: bool = False,
+    previous: Sequence[object] | None = None,
 ) -> pd.DataFrame:
     """Score a feature frame row by row, in the order given.
 
@@ -174,13 +180,19 @@ def score_frame(
         One row a row of the frame: `lead_id`, `as_of`, `created_at`, `flag`; the columns that the model's rules read.
     stale
         Whether the data are too old to be trusted.
+    previous
+        The band of each lead before, as `BandPolicy.assign` takes it; null: nothing is known.
     """
     apart = model.take_apart(frame)
     log_odds = apart.log_odds
     probability = model.calibrator.probability(log_odds)
     low, high = model.bounds(probability)
     bands, why = model.policy.assign_with_rules(
-        probability, attributes, set_apart=snapshots["flag"].to_list(), leads=snapshots["lead_id"].to_list()
+        probability,
+        attributes,
+        set_apart=snapshots["flag"].to_list(),
+        leads=snapshots["lead_id"].to_list(),
+        previous=previous,
     )
     late = ["stale_data" * stale] * len(frame)
     flags = _join_flags(model.flags(frame, spread=apart.spread), too_old(snapshots, model), late)
@@ -197,7 +209,7 @@ def score_frame(
             "band": bands,
             "band_rule": why,
             "propensity": model.policy.propensity(probability, why),
-            "expected_value": model.policy.expected_value(probability),
+            "expected_value": model.policy.expected_value(probability, attributes),
             **reason_columns(model.tell(apart, frame, language=language)),
             "trust": [trust_of(flag) for flag in flags],
             "flags": flags,

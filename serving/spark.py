@@ -16,6 +16,7 @@ import pyarrow as pa
 from features.catalogue import Catalogue
 from features.engine import find_lead_columns, to_frame
 from features.lake import Lake, describe_lake
+from features.rule_columns import did_sql, split_rules
 from features.snapshots import default_as_of
 from features.spark import answer_on_spark, build_open_snapshots_on_spark
 from models.artefact import load_model
@@ -131,15 +132,21 @@ def _questions(
     session: SparkSession, lake: Lake, snapshots: DataFrame, model: LeadModel, catalogue: Catalogue
 ) -> DataFrame:
     """Put beside the features what else a score needs: when the lead came in, and the columns of the rules."""
-    columns = find_lead_columns(lake.lead_attributes, _rule_headers(model))
+    headers, asked = _asked_beside(model)
+    columns = find_lead_columns(lake.lead_attributes, headers)
     answers = answer_on_spark(session, lake, snapshots, catalogue)
     leads = session.table("leads")
     beside = [leads[column].alias(f"h{place}") for place, column in enumerate(columns)]
-    return answers.join(leads.select("lead_id", "created_at", "flag", *beside), "lead_id").drop("snapshot_id")
+    answers = answers.join(leads.select("lead_id", "created_at", "flag", *beside), "lead_id")
+    if asked:
+        answers = answers.join(session.sql(did_sql(list(asked.values()))), "snapshot_id")
+    return answers.drop("snapshot_id")
 
 
-def _rule_headers(model: LeadModel) -> list[str]:
-    return sorted({rule.column for rule in model.policy.rules})
+def _asked_beside(model: LeadModel) -> tuple[list[str], dict[str, tuple[str, int | None]]]:
+    """Return the headers that the policy reads, and the events that its rules ask for, by the name of the answer."""
+    headers, asked = split_rules(model.policy.rules)
+    return sorted({*headers, *filter(None, [model.policy.value_column])}), asked
 
 
 def _read_files(folder: Path) -> Files:
@@ -169,12 +176,13 @@ def _score_batches(
     stale: bool,
 ) -> Iterator[pa.RecordBatch]:
     model = _open_model(files)
-    headers = _rule_headers(model)
+    headers, asked = _asked_beside(model)
+    beside = [f"h{place}" for place in range(len(headers))] + [f"did_{place}" for place in range(len(asked))]
     for batch in batches:
         table = pa.Table.from_batches([batch])
         frame = to_frame(table.select([f"f{place}" for place in range(len(catalogue.features))]), catalogue)
         snapshots = table.select(["lead_id", "as_of", "created_at", "flag"]).to_pandas()
-        attributes = table.select([f"h{place}" for place in range(len(headers))]).to_pandas().set_axis(headers, axis=1)
+        attributes = table.select(beside).to_pandas().set_axis([*headers, *asked], axis=1)
         scored = score_frame(frame, snapshots, attributes, model, scored_at=scored_at, language=language, stale=stale)
         yield from pa.Table.from_pandas(scored, schema=_SCHEMA, preserve_index=False).to_batches()
 

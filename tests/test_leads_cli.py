@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 from conftest import run_leads
-from serving.score import COLUMNS, LEDGER_COLUMNS
+from serving.score import COLUMNS, MORE_COLUMNS
 
 METRICS = set(
     "n positives base_rate log_loss brier auc lift_at_10 calibration_slope calibration_intercept".split()  # noqa: SIM905
@@ -80,7 +80,7 @@ def test_scores_have_the_documented_columns_in_order_and_are_ranked(demo: Path, 
     ran = run_leads("score", "-p", demo, "-o", out, "--json")
     assert ran.exit_code == 0, ran.output
     scored = pd.read_csv(out)
-    assert tuple(scored.columns) == (*COLUMNS, *LEDGER_COLUMNS)
+    assert tuple(scored.columns) == (*COLUMNS, *MORE_COLUMNS)
     assert ran.answer["leads"] == len(scored) > 100
     order = scored["band"].map(["SQL", "MQL", "nurture", "disqualified"].index)
     assert order.is_monotonic_increasing

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from project.language import speak
 from project.settings import BandSettings, CapacitySettings, SlaSettings
 from serving.agenda import come_back_at, due_at, is_back, plan_today
 
@@ -149,19 +150,23 @@ def test_nurture_comes_back_after_its_time_and_nothing_else_does() -> None:
 
 
 @pytest.mark.parametrize(
-    ("later", "events", "back", "why"),
+    ("later", "events", "english", "russian"),
     [
-        (timedelta(days=29, hours=23), 0, False, ""),
-        (timedelta(days=30), 0, True, "30d are over since 2025-01-01"),
-        (timedelta(days=2), 2, False, ""),
-        (timedelta(days=2), 3, True, "3 new events since 2025-01-01"),
+        (timedelta(days=29, hours=23), 0, "", ""),
+        (timedelta(days=30), 0, "waiting since 1 January 2025", "ждёт с 1 января 2025"),
+        (timedelta(days=2), 2, "", ""),
+        (timedelta(days=2), 3, "3 new events since 1 January 2025", "3 новых события с 1 января 2025"),
+        (timedelta(days=40), 5, "5 new events since 1 January 2025", "5 новых событий с 1 января 2025"),
     ],
 )
-def test_a_nurtured_lead_is_back_by_time_or_by_what_it_did(later: timedelta, events: int, back: bool, why: str) -> None:
+def test_a_nurtured_lead_is_back_by_time_or_by_what_it_did(
+    later: timedelta, events: int, english: str, russian: str
+) -> None:
     decided = datetime(2025, 1, 1)
-    assert is_back(decided, decided + later, events, BandSettings()) == (back, why)
+    assert is_back(decided, decided + later, events, BandSettings(), speak("en")) == english
+    assert is_back(decided, decided + later, events, BandSettings(), speak("ru")) == russian
 
 
 def test_without_a_number_of_events_only_time_brings_a_lead_back() -> None:
     decided = datetime(2025, 1, 1)
-    assert is_back(decided, decided + timedelta(days=1), 1_000, BandSettings(nurture_events=0)) == (False, "")
+    assert is_back(decided, decided + timedelta(days=1), 1_000, BandSettings(nurture_events=0), speak("en")) == ""

@@ -20,7 +20,18 @@ if TYPE_CHECKING:
 
     from models.lead_model import LeadModel
 
-__all__ = ["Decision", "find_decision", "last_decisions", "ledger_file", "open_ledger", "record_decisions", "to_frame"]
+__all__ = [
+    "Decision",
+    "band_since",
+    "find_decision",
+    "last_decisions",
+    "ledger_file",
+    "name_decisions",
+    "open_ledger",
+    "previous_bands",
+    "record_decisions",
+    "to_frame",
+]
 
 _WAIT_SECONDS = 60.0
 _SCHEMA = """
@@ -98,33 +109,50 @@ def open_ledger(state: Path) -> Iterator[sqlite3.Connection]:
         raise StorageError(f"{path}: the ledger cannot be used ({error}). Restore it from a backup.") from error
 
 
-def record_decisions(
-    state: Path, scored: pd.DataFrame, frame: pd.DataFrame, model: LeadModel, *, data_hash: str, settings_hash: str
-) -> list[str]:
-    """Add scored leads, all or none, and return their decisions' ids; a decision that is there already stays.
+def name_decisions(scored: pd.DataFrame, frame: pd.DataFrame, model: LeadModel) -> list[str]:
+    """Return the ids of decisions: the same lead, moment, model, features and band make the same decision.
 
     Parameters
     ----------
     scored, frame
         Row by row in one order: columns of the scored file, and the feature frame.
     """
-    cells = _cells(frame, model)
-    texts = [json.dumps(row, ensure_ascii=False) for row in cells]
     keys = scored[["lead_id", "as_of", "model_id", "band"]].itertuples(index=False)
-    # what decided is part of the name: the same lead asked again with other data is another decision
-    ids = ["D" + hash_bytes("\0".join([*key, text]).encode())[:20] for key, text in zip(keys, texts, strict=True)]
+    return [
+        "D" + hash_bytes("\0".join([*key, text]).encode())[:20]
+        for key, text in zip(keys, _rows_as_text(frame, model), strict=True)
+    ]
+
+
+def record_decisions(
+    state: Path,
+    decision_ids: Sequence[str],
+    scored: pd.DataFrame,
+    frame: pd.DataFrame,
+    model: LeadModel,
+    *,
+    data_hash: str,
+    settings_hash: str,
+) -> None:
+    """Add scored leads, all or none; a decision that is there already stays as it is.
+
+    Parameters
+    ----------
+    decision_ids, scored, frame
+        As `name_decisions` gives and takes them.
+    """
+    n = len(scored)
     shown = scored[[name for name in scored.columns if name.startswith("reason_")]]
     reasons = [json.dumps([text for text in row if text], ensure_ascii=False) for row in shown.itertuples(index=False)]
     rows = zip(
-        ids, scored["lead_id"], map(_in_full, scored["as_of"]), scored["scored_at"], scored["model_id"],
-        [data_hash] * len(ids), [settings_hash] * len(ids), scored["probability"].tolist(),
-        scored["log_odds"].tolist(), scored["band"], scored["band_rule"], [model.policy.sql] * len(ids),
-        [model.policy.mql] * len(ids), scored["flags"], reasons, [zlib.compress(text.encode(), 1) for text in texts],
+        decision_ids, scored["lead_id"], map(_in_full, scored["as_of"]), scored["scored_at"], scored["model_id"],
+        [data_hash] * n, [settings_hash] * n, scored["probability"].tolist(), scored["log_odds"].tolist(),
+        scored["band"], scored["band_rule"], [model.policy.sql] * n, [model.policy.mql] * n, scored["flags"], reasons,
+        [zlib.compress(text.encode(), 1) for text in _rows_as_text(frame, model)],
         strict=True,
     )  # fmt: skip
     with open_ledger(state) as connection, connection:
         connection.executemany(f"INSERT OR IGNORE INTO decisions VALUES ({', '.join('?' * len(_COLUMNS))})", rows)
-    return ids
 
 
 def _in_full(moment: str) -> str:
@@ -139,10 +167,12 @@ def _in_full(moment: str) -> str:
     return f"{plain if '.' in plain else plain + '.000000'}Z"
 
 
-def _cells(frame: pd.DataFrame, model: LeadModel) -> list[dict[str, float | str | None]]:
+def _rows_as_text(frame: pd.DataFrame, model: LeadModel) -> list[str]:
+    """Write every row of a frame down, to the last bit."""
     names = [column.name for column in model.columns]
     columns = [frame[name].astype(object).where(frame[name].notna(), None).to_list() for name in names]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)] or [{} for _ in range(len(frame))]
+    rows = zip(*columns, strict=True) if names else [()] * len(frame)
+    return [json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False) for row in rows]
 
 
 def last_decisions(state: Path, lead_ids: Sequence[str], *, before: datetime | None) -> dict[str, Decision]:
@@ -159,6 +189,31 @@ def last_decisions(state: Path, lead_ids: Sequence[str], *, before: datetime | N
             [limit],
         ).fetchall()
     return {decision.lead_id: decision for decision in (_read(row[:-1]) for row in rows)}
+
+
+def previous_bands(earlier: Mapping[str, Decision], lead_ids: Sequence[str]) -> list[str]:
+    """Return the band of each lead at its earlier decision, if its probability decided it; empty where it did not."""
+    bands = {lead: one.band for lead, one in earlier.items() if "probability " in one.band_rule}
+    return [bands.get(lead, "") for lead in lead_ids]
+
+
+def band_since(state: Path, bands: Mapping[str, str], *, before: datetime) -> dict[str, datetime]:
+    """Return since when leads have been in the bands they are in now: lead → UTC, by decisions from before a moment.
+
+    Leads that were in another band at their last decision, or have none, are left out.
+    """
+    if not ledger_file(state).is_file() or not bands:
+        return {}
+    with open_ledger(state) as connection, connection:
+        connection.execute("CREATE TEMP TABLE asked (lead_id TEXT PRIMARY KEY, band TEXT)")
+        connection.executemany("INSERT INTO asked VALUES (?, ?)", bands.items())
+        rows = connection.execute(
+            "SELECT lead_id, min(as_of) FROM asked JOIN decisions USING (lead_id, band) WHERE as_of < $before AND "
+            "as_of > coalesce((SELECT max(as_of) FROM decisions AS other WHERE other.lead_id = asked.lead_id "
+            "AND other.band <> asked.band AND other.as_of < $before), '') GROUP BY lead_id",
+            {"before": _in_full(before.isoformat())},
+        ).fetchall()
+    return {lead: datetime.fromisoformat(str(moment).removesuffix("Z")) for lead, moment in rows}
 
 
 def find_decision(state: Path, decision_id: str) -> Decision:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +10,7 @@ import pandas as pd
 from project.errors import LeadError
 from project.language import Language, speak
 from serving.ledger.changes import Change, find_changes, say_change
-from serving.ledger.ledger import Decision, last_decisions
+from serving.ledger.ledger import Decision
 from serving.load import load_named_model
 
 if TYPE_CHECKING:
@@ -26,13 +25,13 @@ _WORTH_TELLING = 0.005  # half a percentage point
 
 def tell_changes(
     project: Project,
+    earlier: dict[str, Decision],
     scored: pd.DataFrame,
     snapshots: pd.DataFrame,
     frame: pd.DataFrame,
     tables: Tables,
     model: LeadModel,
     *,
-    moment: datetime | None,
     language: Language,
 ) -> tuple[list[float], list[str]]:
     """Return the columns `probability_before` and `changed`, one entry a row; NaN and empty for leads that are new.
@@ -40,7 +39,6 @@ def tell_changes(
     What moved a lead is told if its probability moved by half a point or its band changed.
     """
     leads = scored["lead_id"].to_list()
-    earlier = last_decisions(project.state, leads, before=moment) if moment is not None else {}
     before = [earlier[lead].probability if lead in earlier else np.nan for lead in leads]
     moved = np.abs(scored["probability"].to_numpy() - np.array(before)) >= _WORTH_TELLING
     bands = [earlier[lead].band if lead in earlier else band for lead, band in zip(leads, scored["band"], strict=True)]

@@ -64,7 +64,7 @@ def explain(
 
 def _show(terminal: Terminal, explanation: Explanation, words: Words) -> None:
     from serving.ledger.changes import say_change
-    from serving.story.page import name_band
+    from serving.story.page import name_band, say_plan
 
     share = words.percent(explanation.probability)
     terminal.say(f"{explanation.lead_id}: {share}, {words.odds(explanation.probability)}")
@@ -73,6 +73,9 @@ def _show(terminal: Terminal, explanation: Explanation, words: Words) -> None:
         terminal.say(words.text("of similarly scored leads {low} to {high} bought", low=low, high=high))
     rule = words.text("decided by: {rule}", rule=explanation.band_rule)
     terminal.say(f"{name_band(explanation.band, words)} ({rule})")
+    plan = say_plan(explanation, words)
+    if plan:
+        terminal.say(plan)
     for line in explanation.to_verify:
         terminal.warn(line)
     _show_reasons(terminal, words.text("For"), explanation.arguments_for[:5], words)

@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from features.engine import build_features, read_lead_columns
+from features.engine import build_features
 from features.ingest import read_tables
+from features.rule_columns import read_rule_columns
 from features.snapshots import build_open_snapshots, default_as_of
 from models.reasons import Reason
 from models.trust import Trust, say_flags, trust_of
@@ -17,9 +19,10 @@ from project.errors import SettingsError
 from project.language import Language, speak
 from serving.check_tables import check_sources
 from serving.ledger.changes import Change
-from serving.ledger.ledger import last_decisions
+from serving.ledger.ledger import last_decisions, previous_bands
 from serving.ledger.tell import changes_since
 from serving.load import load_named_model
+from serving.plan import plan_leads
 from serving.score import is_stale, too_old
 from serving.story.steps import Step, find_steps, next_threshold
 from serving.story.timeline import Happening, read_timeline
@@ -48,6 +51,8 @@ class Explanation:
         The next one up, if it is near; `steps` are told only then.
     rate, days
         Share of all leads that converted, within how many days; null in models without evidence.
+    due_at, come_back_at
+        By when it is to be called, and when it comes back from nurture, UTC.
     """
 
     lead_id: str
@@ -76,6 +81,9 @@ class Explanation:
     steps: tuple[Step, ...]
     rate: float | None
     days: float | None
+    due_at: datetime | None
+    come_back_at: datetime | None
+    come_back_because: str
 
     def to_json(self) -> dict[str, object]:
         """Return what `leads explain --json` prints."""
@@ -84,6 +92,8 @@ class Explanation:
             "as_of": _iso(self.as_of),
             "created_at": _iso(self.created_at),
             "interval": self.interval,
+            "due_at": _iso(self.due_at),
+            "come_back_at": _iso(self.come_back_at),
             "reasons_for": [reason.text for reason in self.arguments_for],
             "reasons_against": [reason.text for reason in self.arguments_against],
             "points": {reason.group: reason.points for reason in (*self.arguments_for, *self.arguments_against)},
@@ -93,6 +103,11 @@ class Explanation:
 
 def _iso(moment: datetime | None) -> str | None:
     return moment.isoformat() + "Z" if moment is not None else None
+
+
+def _moment_of(moment: np.datetime64) -> datetime | None:
+    found: datetime | None = moment.astype("datetime64[us]").item()
+    return found
 
 
 def explain_lead(
@@ -118,9 +133,13 @@ def explain_lead(
     apart = model.take_apart(frame)
     probability = model.calibrator.probability(apart.log_odds)
     low, high = model.bounds(probability)
-    rules = sorted({rule.column for rule in model.policy.rules})
+    earlier = last_decisions(project.state, [lead_id], before=moment) if moment is not None else {}
     bands, why = model.policy.assign_with_rules(
-        probability, read_lead_columns(tables, [lead_id], rules), set_apart=snapshots["flag"].to_list(), leads=[lead_id]
+        probability,
+        read_rule_columns(tables, snapshots, model.policy.rules),
+        set_apart=snapshots["flag"].to_list(),
+        leads=[lead_id],
+        previous=previous_bands(earlier, [lead_id]),
     )
     every = max(1, len(model.columns))
     ((arguments_for, against),) = model.tell(apart, frame, language=language, most_for=every, most_against=every)
@@ -129,8 +148,11 @@ def explain_lead(
     flags = ";".join(
         filter(None, [*model.flags(frame, spread=apart.spread), *too_old(snapshots, model), "stale_data" * stale])
     )
-    earlier = last_decisions(project.state, [lead_id], before=moment) if moment is not None else {}
     changes = changes_since(project, earlier, snapshots, frame, tables, model, language=language)
+    asked = pd.DataFrame(
+        {"lead_id": [lead_id], "band": bands, "probability": probability, "log_odds": apart.log_odds}
+    ).assign(expected_value=np.nan)
+    agenda = plan_leads(project, asked, tables, moment=moment, language=language)
     threshold = next_threshold(float(probability[0]), model)
     steps: tuple[Step, ...] = ()
     if threshold is not None:
@@ -166,4 +188,7 @@ def explain_lead(
         steps=steps,
         rate=None if model.evidence is None else model.evidence.rate,
         days=None if model.evidence is None else model.evidence.days,
+        due_at=_moment_of(agenda.due[0]),
+        come_back_at=_moment_of(agenda.back[0]),
+        come_back_because=agenda.because[0],
     )

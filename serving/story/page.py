@@ -15,7 +15,7 @@ from project.language import Words, speak
 from serving.ledger.changes import Change
 from serving.story.explain import Explanation
 
-__all__ = ["Bar", "build_bars", "name_band", "pages_folder", "render_page", "write_page"]
+__all__ = ["Bar", "build_bars", "name_band", "pages_folder", "render_page", "say_plan", "write_page"]
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _MOST_FOR, _MOST_AGAINST = 5, 4
@@ -153,6 +153,7 @@ def _label(explanation: Explanation, words: Words) -> dict[str, str]:
         "model": words.text("Model {name}", name=explanation.model_id),
         "within": "",
         "similar": "",
+        "plan": say_plan(explanation, words),
     }
     if explanation.days is not None and explanation.rate is not None:
         labels["within"] = words.text(
@@ -163,6 +164,17 @@ def _label(explanation: Explanation, words: Words) -> dict[str, str]:
         low, high = (words.percent(end) for end in explanation.interval)
         labels["similar"] = words.text("of similarly scored leads {low} to {high} bought", low=low, high=high)
     return labels
+
+
+def say_plan(explanation: Explanation, words: Words) -> str:
+    """Say by when it is to be called or when it comes back; nothing where there is no clock."""
+    if explanation.due_at is not None:
+        return words.text("Call by {moment} UTC", moment=words.moment(explanation.due_at))
+    if explanation.come_back_because:
+        return words.text("Back from nurture: {cause}", cause=explanation.come_back_because)
+    if explanation.come_back_at is not None:
+        return words.text("Come back on {day}", day=words.date(explanation.come_back_at))
+    return ""
 
 
 def _lay_out_change(change: Change | None, words: Words) -> dict[str, object] | None:
