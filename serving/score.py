@@ -158,7 +158,9 @@ def score_snapshots(
     frame = build_features(snapshots, tables, catalogue)
     more = [model.policy.value_column] if model.policy.value_column else []
     attributes = read_rule_columns(tables, snapshots, model.policy.rules, more=more)
-    return frame, score_frame(frame, snapshots, attributes, model, scored_at=scored_at, language=language, stale=stale)
+    return frame, score_frame(
+        frame, snapshots, attributes, model, scored_at=scored_at, language=language, stale=stale, previous=previous
+    )
 
 
 def score_frame(

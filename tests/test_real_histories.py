@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from conftest import Ran, run_leads
+from models.breakdown import take_apart
+from models.columns import encode_frame
+from training.examples import Examples
+from training.fitting.contenders import Contest, hold_contest
 
 KEPT = Path(__file__).parent / "real"
 HISTORIES: dict[str, list[str]] = {
@@ -21,11 +27,17 @@ HISTORIES: dict[str, list[str]] = {
 pytestmark = pytest.mark.real
 
 
+CONTESTS: dict[str, tuple[Examples, Contest]] = {}
+
+
 @pytest.fixture(scope="module", params=sorted(HISTORIES))
 def walked(
     request: pytest.FixtureRequest, real_data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, Path, Ran]:
-    """One history, initialised from its raw files, set up with the kept settings, and trained."""
+    """One history, initialised from its raw files, set up with the kept settings, and trained.
+
+    What was tried on the way is remembered in `CONTESTS`: a saved model is one of its rungs only.
+    """
     name = str(request.param)
     folder = tmp_path_factory.mktemp(name)
     (folder / "data").symlink_to(real_data)
@@ -35,7 +47,14 @@ def walked(
     assert run_leads("check", "-p", folder).exit_code == 0, "the proposal as it stands must be usable"
     (folder / "leads.toml").write_text((KEPT / f"{name}.toml").read_text("utf-8"), encoding="utf-8")
     assert run_leads("check", "-p", folder).exit_code == 0
-    return name, folder, run_leads("train", "-p", folder, "--json")
+
+    def hold(examples: Examples, **asked: Any) -> Contest:
+        CONTESTS[name] = examples, hold_contest(examples, **asked)
+        return CONTESTS[name][1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.pipeline.hold_contest", hold)
+        return name, folder, run_leads("train", "-p", folder, "--json")
 
 
 def test_it_trains_and_is_no_worse_than_the_base_rate_or_says_no_skill(walked: tuple[str, Path, Ran]) -> None:
@@ -68,3 +87,18 @@ def test_it_scores_and_explains(walked: tuple[str, Path, Ran], tmp_path: Path) -
         assert explained.exit_code == 0
         total = sum(explained.answer["contributions"].values()) + explained.answer["base"]
         assert total == pytest.approx(explained.answer["log_odds"], abs=1e-9)
+
+
+def test_reasons_add_up_for_every_lead_and_every_rung_of_the_ladder(walked: tuple[str, Path, Ran]) -> None:
+    name, _, _ = walked
+    examples, contest = CONTESTS[name]
+    first = ~examples.snapshots["lead_id"].duplicated().to_numpy()
+    matrix = encode_frame(examples.frame.loc[first], contest.columns)
+    assert len(matrix) == examples.snapshots["lead_id"].nunique() > 3_000
+    assert len(contest.contenders) >= 3
+    for contender in contest.contenders:
+        apart = take_apart(contender.estimator, matrix, contest.columns)
+        added = apart.base + apart.by_group.sum(axis=1)
+        np.testing.assert_allclose(added, contender.estimator.log_odds(matrix), rtol=0, atol=1e-9)
+        points, start = apart.points(contender.calibrator)
+        np.testing.assert_allclose(start + points.sum(axis=1), contender.probability(matrix), rtol=0, atol=1e-9)
