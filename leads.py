@@ -55,6 +55,8 @@ def demo(
     from project.folder import find_project
     from serving.score import score_open_leads
     from serving.scored_file import write_scores
+    from serving.story.explain import explain_lead
+    from serving.story.page import write_page
     from training.demo import write_demo_project
     from training.pipeline import train_model
     from training.record import answer_for_machines, record_training
@@ -86,7 +88,11 @@ def demo(
     show_training(terminal, trained, recorded)
     serving_cli.show_ranked(terminal, scored.leads, most=10)
     first = str(scored.leads["lead_id"].iloc[0])
+    story = explain_lead(
+        project, first, model_name=trained.model.model_id, as_of=None, not_after=now.replace(tzinfo=None), language="en"
+    )
     terminal.say(f"Scored leads  {out}")
+    terminal.say(f"Explanation   {write_page(story, project.state)}")
     terminal.say(f"Report        {recorded.report}")
     terminal.say(f"MLflow store  {store_address(project)}")
     terminal.say(f"Next          leads explain {first} --project {folder} --language ru")

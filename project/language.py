@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from zoneinfo import ZoneInfo
 
 from project.duration import format_duration
 
@@ -88,9 +89,10 @@ class Words:
         """Say the day of an ISO time; nothing where there is none."""
         return self.date(datetime.fromisoformat(moment.removesuffix("Z"))) if moment else ""
 
-    def moment(self, moment: datetime) -> str:
-        """Say a day and the time of day."""
-        return f"{self.date(moment)}, {moment:%H:%M}"
+    def moment(self, moment: datetime, zone: str = "UTC") -> str:
+        """Say a moment in UTC on the clock of a zone, which is named."""
+        local = moment.replace(tzinfo=UTC).astimezone(ZoneInfo(zone))
+        return f"{self.date(local)}, {local:%H:%M} {zone}"
 
     def weekday(self, number: int) -> str:
         """Name a day of the week, Monday is 0."""

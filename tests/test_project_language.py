@@ -104,7 +104,9 @@ def test_numbers_keep_three_digits(seed: int) -> None:
 def test_days_and_weekdays_are_said_in_the_language() -> None:
     assert speak("en").date(date(2026, 1, 5)) == "5 January 2026"
     assert speak("ru").date(date(2026, 1, 5)) == "5 января 2026"
-    assert speak("ru").moment(datetime(2026, 1, 5, 7, 30)) == "5 января 2026, 07:30"
+    assert speak("ru").moment(datetime(2026, 1, 5, 7, 30)) == "5 января 2026, 07:30 UTC"
+    late = datetime(2026, 1, 5, 22, 30)
+    assert speak("en").moment(late, "Europe/Moscow") == "6 January 2026, 01:30 Europe/Moscow"
     assert (speak("en").weekday(0), speak("ru").weekday(6), speak("ru").month(3)) == ("Monday", "воскресенье", "март")
 
 

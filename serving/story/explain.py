@@ -53,6 +53,8 @@ class Explanation:
         Share of all leads that converted, within how many days; null in models without evidence.
     due_at, come_back_at
         By when it is to be called, and when it comes back from nurture, UTC.
+    zone
+        On whose clock times are told.
     """
 
     lead_id: str
@@ -84,6 +86,7 @@ class Explanation:
     due_at: datetime | None
     come_back_at: datetime | None
     come_back_because: str
+    zone: str
 
     def to_json(self) -> dict[str, object]:
         """Return what `leads explain --json` prints."""
@@ -191,4 +194,5 @@ def explain_lead(
         due_at=_moment_of(agenda.due[0]),
         come_back_at=_moment_of(agenda.back[0]),
         come_back_because=agenda.because[0],
+        zone=project.settings.project.timezone or "UTC",
     )

@@ -145,7 +145,9 @@ def _label(explanation: Explanation, words: Words) -> dict[str, str]:
         "did": words.text("What it did"),
         "nothing": words.text("Nothing is known yet."),
         "verify": words.text("Check before you act"),
-        "as_of": words.text("As of {moment} UTC", moment=words.moment(explanation.as_of)) if explanation.as_of else "",
+        "as_of": words.text("As of {moment}", moment=words.moment(explanation.as_of, explanation.zone))
+        if explanation.as_of
+        else "",
         "came_in": words.text("Came in on {day}", day=words.date(explanation.created_at))
         if explanation.created_at
         else "",
@@ -169,7 +171,7 @@ def _label(explanation: Explanation, words: Words) -> dict[str, str]:
 def say_plan(explanation: Explanation, words: Words) -> str:
     """Say by when it is to be called or when it comes back; nothing where there is no clock."""
     if explanation.due_at is not None:
-        return words.text("Call by {moment} UTC", moment=words.moment(explanation.due_at))
+        return words.text("Call by {moment}", moment=words.moment(explanation.due_at, explanation.zone))
     if explanation.come_back_because:
         return words.text("Back from nurture: {cause}", cause=explanation.come_back_because)
     if explanation.come_back_at is not None:
