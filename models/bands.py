@@ -169,6 +169,15 @@ class BandPolicy:
             value = np.where(np.isnan(own), value, own)
         return np.asarray(probability * value - (self.cost_per_call or 0.0))
 
+    @staticmethod
+    def says(why: str) -> bool:
+        """Tell whether thresholds decided, by what `assign_with_rules` said.
+
+        >>> BandPolicy.says("0.1 <= probability < 0.3"), BandPolicy.says("asked for a demo")
+        (True, False)
+        """
+        return re.fullmatch(r"(kept \w+: )?([\d.e-]+ <= )?probability (>=|<) [\d.e-]+", why) is not None
+
     def _say_threshold(self, band: str) -> str:
         if band == "SQL":
             return f"probability >= {self.sql:.4g}"

@@ -126,6 +126,8 @@ def plan_today(
     expected_value: Vector,
     lead_ids: Sequence[str],
     cap: int | None,
+    *,
+    first: Sequence[bool] | None = None,
 ) -> Plan:
     """Put the SQL leads in today's order: by expected value where it is known, then probability, log-odds and id.
 
@@ -135,6 +137,8 @@ def plan_today(
         NaN where it is not known; such leads come after those where it is.
     cap
         The most that are called in a day; null: no limit.
+    first
+        Leads that come before all others, such as those that asked to be called; null: none does.
 
     >>> said = np.array([0.5, 0.9, 0.7, 0.1])
     >>> plan_today(["SQL", "SQL", "SQL", "MQL"], said, said, said * np.nan, ["a", "b", "c", "d"], 2).words
@@ -144,7 +148,8 @@ def plan_today(
         raise ValueError(f"cap must not be negative, found {cap}")
     sql = np.array([band == "SQL" for band in bands], dtype=np.bool_)
     value = np.where(np.isnan(expected_value), -np.inf, expected_value)
-    order = np.lexsort((np.array(lead_ids, dtype=np.str_), -log_odds, -probability, -value))
+    later = np.zeros(len(sql)) if first is None else ~np.array(first, dtype=np.bool_)
+    order = np.lexsort((np.array(lead_ids, dtype=np.str_), -log_odds, -probability, -value, later))
     order = order[sql[order]]
     place = np.zeros(len(sql), dtype=np.int64)
     taken = order[:cap]

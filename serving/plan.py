@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from features.rule_columns import count_new_events
+from models.bands import EXPLORATION, BandPolicy
 from project.language import Language, speak
 from serving.agenda import come_back_at, due_at, is_back, plan_today
 from serving.ledger.ledger import band_since
@@ -61,7 +62,7 @@ def plan_leads(
     Parameters
     ----------
     scored
-        `lead_id`, `band`, `probability`, `log_odds`, `expected_value`; one row a lead, in any order.
+        `lead_id`, `band`, `band_rule`, `probability`, `log_odds`, `expected_value`; one row a lead, in any order.
     """
     settings = project.settings
     leads, bands = scored["lead_id"].to_list(), scored["band"].to_list()
@@ -72,6 +73,8 @@ def plan_leads(
         scored["expected_value"].to_numpy(dtype=np.float64),
         leads,
         settings.bands.cap_of_a_day(settings.capacity),
+        # a rule that sends a lead straight to sales is not to be outranked by a probability
+        first=[not BandPolicy.says(rule) and rule != EXPLORATION for rule in scored["band_rule"]],
     ).words
     if moment is None:
         nothing = np.full(len(leads), np.datetime64("NaT"), dtype="datetime64[us]")

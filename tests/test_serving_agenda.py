@@ -170,3 +170,9 @@ def test_a_nurtured_lead_is_back_by_time_or_by_what_it_did(
 def test_without_a_number_of_events_only_time_brings_a_lead_back() -> None:
     decided = datetime(2025, 1, 1)
     assert is_back(decided, decided + timedelta(days=1), 1_000, BandSettings(nurture_events=0), speak("en")) == ""
+
+
+def test_leads_that_asked_to_be_called_come_before_all_others_within_the_cap() -> None:
+    said = np.array([0.9, 0.8, 0.05, 0.04])
+    found = plan_today(["SQL"] * 4, said, said, said * 100, ["a", "b", "c", "d"], 3, first=[False, False, True, True])
+    assert found.words == ["3", "overflow", "1", "2"]

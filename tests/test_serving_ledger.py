@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from features.ingest import read_tables
 from features.snapshots import build_open_snapshots
 from project.errors import SettingsError, StorageError
 from project.folder import find_project
+from project.language import speak
 from serving.ledger.changes import Change, find_changes
 from serving.ledger.ledger import Decision, find_decision, last_decisions, ledger_file, open_ledger, to_frame
 from serving.load import load_named_model
@@ -176,8 +178,6 @@ def test_a_lead_that_did_nothing_only_aged_and_one_that_did_something_is_told_wh
 
 
 def test_another_model_and_another_threshold_have_parts_of_their_own(scored_twice: Path) -> None:
-    from dataclasses import replace
-
     project = find_project(scored_twice)
     model, catalogue = load_named_model(project)
     tables = read_tables(project)
@@ -193,10 +193,37 @@ def test_another_model_and_another_threshold_have_parts_of_their_own(scored_twic
     )
     found = find_changes(earlier, snapshots, frame, tables, model=other, then=(model, catalogue), language="ru")
     expected = special.logit(model.policy.sql) - special.logit(other.policy.sql)
+    words = speak("ru")
+    moved = f"с {words.percent(model.policy.sql)} до {words.percent(other.policy.sql)}"
     for change in found.values():
+        assert change.parts[3].causes == (moved,)
         assert change.parts[2].log_odds == pytest.approx(0.3, abs=1e-9)
         assert change.parts[3].log_odds == pytest.approx(expected, abs=1e-9)
         assert sum(part.log_odds for part in change.parts) == pytest.approx(change.total, abs=1e-9)
+
+
+def test_a_retrained_model_says_what_it_weighs_differently(scored_twice: Path) -> None:
+    from models.estimators import BaseRate
+
+    project = find_project(scored_twice)
+    model, catalogue = load_named_model(project)
+    tables = read_tables(project)
+    moment = datetime(2025, 12, 20, 6, 30)
+    snapshots = build_open_snapshots(tables, moment).head(40).reset_index(drop=True)
+    earlier = last_decisions(project.state, snapshots["lead_id"].to_list(), before=moment)
+    snapshots = snapshots.loc[snapshots["lead_id"].isin(earlier)].reset_index(drop=True)
+    frame = build_features(snapshots, tables, catalogue)
+    flat = replace(model, estimator=BaseRate(-2.0), manifest={**model.manifest, "model_id": "another"})
+    found = find_changes(earlier, snapshots, frame, tables, model=flat, then=(model, catalogue), language="en")
+    apart = model.take_apart(frame)
+    titles = [column.wording.group_en for column in model.columns if column.wording is not None]
+    for row, lead in enumerate(snapshots["lead_id"]):
+        causes = found[lead].parts[2].causes
+        assert 1 <= len(causes) <= 2
+        largest = int(np.argmax(np.abs(apart.by_group[row])))
+        # what spoke for it most no longer does, and the other way round
+        assert ("against" in causes[0]) == (apart.by_group[row, largest] > 0)
+        assert any(causes[0].startswith(title) for title in titles)
 
 
 def test_the_scored_file_says_what_changed_in_words(scored_twice: Path) -> None:

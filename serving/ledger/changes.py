@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import special
 
 from features.engine import build_features
 from features.what_if import without_news
 from models.breakdown import Breakdown
-from models.reasons import Reason, find_reasons
-from project.language import Language, Words
+from models.reasons import find_reasons
+from project.language import Language, Words, speak
 from serving.ledger.ledger import Decision, to_frame
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ __all__ = ["Change", "Part", "find_changes", "say_change"]
 
 _AS_IT_WAS = {"lead", "account"}
 _MOST_CAUSES = 2
+_WORTH_TELLING = 0.02  # log-odds, as for reasons
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,8 @@ def _find_since(
     decisions = [earlier[lead] for lead in leads]
     first, catalogue = then
     was = to_frame(decisions, first)
-    # this frame holds what the earlier model reads, too, unless that read something else
-    now = frame if set(was.columns) <= set(frame.columns) else build_features(snapshots, tables, catalogue)
+    same = first.manifest.get("catalogue") == model.manifest.get("catalogue")
+    now = frame if same else build_features(snapshots, tables, catalogue)
     quiet = now[list(was.columns)].copy()
     if tables.dated:
         with without_news(tables, leads, datetime.fromisoformat(decisions[0].as_of.removesuffix("Z"))):
@@ -144,6 +144,10 @@ def _find_since(
     after = model.calibrator.calibrated(latest.log_odds)
     thresholds = np.array([[_logit(one.sql), _logit(model.policy.sql)] for one in decisions])
     probability = model.calibrator.probability(latest.log_odds)
+    did_for = _lead(apart[1], apart[2], now, first, language)
+    time_for = _lead(apart[0], apart[1], quiet, first, language)
+    model_for = _compare(apart[2], first, latest, model, language)
+    words = speak(language)
     found = {}
     for row, (lead, one) in enumerate(zip(leads, decisions, strict=True)):
         time, did = said[1][row] - said[0][row], said[2][row] - said[1][row]
@@ -151,10 +155,10 @@ def _find_since(
         whole = time + did + other
         rate = (probability[row] - one.probability) / whole if abs(whole) > 1e-9 else 0.0
         parts = (
-            Part("did", float(did), float(did * rate), _lead(apart[1], apart[2], row, now, first, language)),
-            Part("time", float(time), float(time * rate), _lead(apart[0], apart[1], row, quiet, first, language)),
-            Part("model", float(other), float(other * rate), ()),
-            Part("threshold", float(moved), None, ()),
+            Part("did", float(did), float(did * rate), did_for[row]),
+            Part("time", float(time), float(time * rate), time_for[row]),
+            Part("model", float(other), float(other * rate), model_for[row]),
+            Part("threshold", float(moved), None, _say_threshold(one.sql, model.policy.sql, words)),
         )
         total = float(after[row] - said[0][row] + moved)
         found[lead] = Change(one.as_of, one.probability, float(probability[row]), one.band, total, parts)
@@ -166,20 +170,59 @@ def _logit(probability: float) -> float:
 
 
 def _lead(
-    before: Breakdown, after: Breakdown, row: int, frame: pd.DataFrame, model: LeadModel, language: Language
-) -> tuple[str, ...]:
-    """Say which groups moved most between two states of one row, as the lead is in the second."""
-    moved = _only(after, after.contributions[[row]] - before.contributions[[row]])
-    ((risen, fallen),) = find_reasons(
-        moved, frame.iloc[[row]], model.columns, language=language, most_for=_MOST_CAUSES, most_against=_MOST_CAUSES
+    before: Breakdown, after: Breakdown, frame: pd.DataFrame, model: LeadModel, language: Language
+) -> list[tuple[str, ...]]:
+    """Say for each row which groups moved most between two states of it, as the lead is in the second."""
+    moved = after.contributions - before.contributions
+    agreed = np.ones((len(moved), len(after.places)), dtype=np.bool_)
+    apart = Breakdown(moved.sum(axis=1), 0.0, moved, after.places, np.zeros(len(moved)), agreed)
+    pairs = find_reasons(
+        apart, frame, model.columns, language=language, most_for=_MOST_CAUSES, most_against=_MOST_CAUSES
     )
-    by_size: Sequence[Reason] = sorted([*risen, *fallen], key=lambda reason: -abs(reason.contribution))
-    return tuple(reason.sentence for reason in by_size[:_MOST_CAUSES])
+    ordered = [sorted([*risen, *fallen], key=lambda reason: -abs(reason.contribution)) for risen, fallen in pairs]
+    return [tuple(reason.sentence for reason in reasons[:_MOST_CAUSES]) for reasons in ordered]
 
 
-def _only(apart: Breakdown, moved: NDArray[np.float64]) -> Breakdown:
-    agreed = np.ones((1, len(apart.places)), dtype=np.bool_)
-    return Breakdown(moved.sum(axis=1), 0.0, moved, apart.places, np.zeros(1), agreed)
+def _compare(
+    before: Breakdown, first: LeadModel, after: Breakdown, second: LeadModel, language: Language
+) -> list[tuple[str, ...]]:
+    """Say for each row which groups two models weigh most differently."""
+    words = speak(language)
+    if first.model_id == second.model_id:
+        return [()] * len(after.log_odds)
+    titles = {**_titles(first, words), **_titles(second, words)}
+    names = [list(_titles(one, words)) for one in (first, second)]
+    told = []
+    for old, new in zip(before.by_group, after.by_group, strict=True):
+        then, now = dict(zip(names[0], old, strict=True)), dict(zip(names[1], new, strict=True))
+        moved = {name: float(now.get(name, 0.0) - then.get(name, 0.0)) for name in titles}
+        largest = sorted(moved, key=lambda name: -abs(moved[name]))[:_MOST_CAUSES]
+        told.append(
+            tuple(
+                words.text("{what} speaks more for it", what=titles[name])
+                if moved[name] > 0
+                else words.text("{what} speaks more against it", what=titles[name])
+                for name in largest
+                if abs(moved[name]) >= _WORTH_TELLING
+            )
+        )
+    return told
+
+
+def _titles(model: LeadModel, words: Words) -> dict[str, str]:
+    """Return what the groups of a model are called, in the order of their places."""
+    titles: dict[str, str] = {}
+    for column in model.columns:
+        wording = column.wording
+        own = (column.en, column.ru) if wording is None else (wording.group_en, wording.group_ru)
+        titles.setdefault(column.group, words.pick(*own))
+    return titles
+
+
+def _say_threshold(before: float, after: float, words: Words) -> tuple[str, ...]:
+    if before == after:
+        return ()
+    return (words.text("from {before} to {after}", before=words.percent(before), after=words.percent(after)),)
 
 
 def say_change(change: Change, words: Words) -> str:

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models.bands import BandPolicy
 from project.errors import SettingsError, StorageError
 from project.files import hash_bytes
 
@@ -193,7 +194,7 @@ def last_decisions(state: Path, lead_ids: Sequence[str], *, before: datetime | N
 
 def previous_bands(earlier: Mapping[str, Decision], lead_ids: Sequence[str]) -> list[str]:
     """Return the band of each lead at its earlier decision, if its probability decided it; empty where it did not."""
-    bands = {lead: one.band for lead, one in earlier.items() if "probability " in one.band_rule}
+    bands = {lead: one.band for lead, one in earlier.items() if BandPolicy.says(one.band_rule)}
     return [bands.get(lead, "") for lead in lead_ids]
 
 

@@ -153,7 +153,7 @@ def explain_lead(
     )
     changes = changes_since(project, earlier, snapshots, frame, tables, model, language=language)
     asked = pd.DataFrame(
-        {"lead_id": [lead_id], "band": bands, "probability": probability, "log_odds": apart.log_odds}
+        {"lead_id": [lead_id], "band": bands, "band_rule": why, "probability": probability, "log_odds": apart.log_odds}
     ).assign(expected_value=np.nan)
     agenda = plan_leads(project, asked, tables, moment=moment, language=language)
     threshold = next_threshold(float(probability[0]), model)
