@@ -12,6 +12,7 @@ from models.bands import Band
 from models.reasons import Reason
 from project.files import hash_bytes, write_atomically
 from project.language import Words, speak
+from project.pages import open_templates
 from serving.ledger.changes import Change
 from serving.story.explain import Explanation
 
@@ -59,18 +60,12 @@ def write_page(explanation: Explanation, state: Path) -> Path:
 
 def render_page(explanation: Explanation) -> str:
     """Return the page; it loads nothing and links nowhere."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
     words = speak(explanation.language)
     days = [
         (words.date(day), [(one.what, one.times) for one in happenings])
         for day, happenings in groupby(explanation.timeline, key=lambda one: one.day)
     ]
-    return environment.get_template("story.html.j2").render(
+    return open_templates(_TEMPLATES).get_template("story.html.j2").render(
         e=explanation, words=words, labels=_label(explanation, words), bars=build_bars(explanation, words), days=days,
         change=_lay_out_change(explanation.change, words),
         steps=[_say_step(step.words, step.probability, step.interval, step.band, words) for step in explanation.steps],

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from project.pages import open_templates
 from training.backtest.judgement import Backtest, Reached, say_count
-from training.report.svg import BLUE, DARK, GREY, ORANGE, as_svg
+from training.report.svg import BLUE, DARK, GREY, ORANGE, as_svg, put_inline
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,20 +30,10 @@ def render_backtest(backtest: Backtest, *, tested_at: str) -> str:
     tested_at
         As it shall be read.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parents[1] / "report" / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = open_templates(Path(__file__).parents[1] / "report" / "templates")
     environment.filters |= {"count": say_count, "between": say_between, "share": say_share}
     drawn = wins_by_week_figure(backtest)
-    label = '<svg role="img" aria-label="Wins reached, added up week by week, one line for each way of choosing"'
-    figure = Markup(drawn[drawn.index("<svg") :].strip().replace("<svg", label, 1))
+    figure = put_inline(drawn, label="Wins reached, added up week by week, one line for each way of choosing")
     return environment.get_template("backtest.html.j2").render(backtest=backtest, tested_at=tested_at, figure=figure)
 
 

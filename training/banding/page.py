@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from project.pages import open_templates
 from training.banding.solve import Line, Mark, Solution
 from training.banding.words import HEADER, say_ground, say_line, say_solution
-from training.report.svg import BLUE, DARK, GREY, ORANGE, as_svg
+from training.report.svg import BLUE, DARK, GREY, ORANGE, as_svg, put_inline
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,23 +42,13 @@ def render_bands(solution: Solution, capacity: CapacitySettings, *, project: str
     asked_at
         As it shall be read.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parents[1] / "report" / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = open_templates(Path(__file__).parents[1] / "report" / "templates")
     drawn = bands_figure(solution, capacity.currency)
-    label = '<svg role="img" aria-label="Wins and margin a week against calls a week"'
     return environment.get_template("bands.html.j2").render(
         project=project,
         model_id=model_id,
         asked_at=asked_at,
-        figure=Markup(drawn[drawn.index("<svg") :].strip().replace("<svg", label, 1)),
+        figure=put_inline(drawn, label="Wins and margin a week against calls a week"),
         words=say_solution(solution, capacity),
         ground=say_ground(solution),
         header=HEADER,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from project.pages import open_templates
 from training.promotion.verdict import Comparison, say_bounds, say_number
-from training.report.svg import DARK, GREY, as_svg
+from training.report.svg import DARK, GREY, as_svg, put_inline
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,22 +28,12 @@ def render_comparison(comparison: Comparison, *, project: str, compared_at: str)
     compared_at
         As it shall be read.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parents[1] / "report" / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = open_templates(Path(__file__).parents[1] / "report" / "templates")
     environment.filters |= {"number": say_number, "bounds": say_bounds}
     figure = None
     if comparison.lines:
         drawn = gains_by_slice_figure(comparison)
-        label = '<svg role="img" aria-label="Gain in log loss per lead: all leads and every slice"'
-        figure = Markup(drawn[drawn.index("<svg") :].strip().replace("<svg", label, 1))
+        figure = put_inline(drawn, label="Gain in log loss per lead: all leads and every slice")
     return environment.get_template("comparison.html.j2").render(
         comparison=comparison, project=project, compared_at=compared_at, figure=figure
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from project.duration import format_duration
+from project.pages import open_templates
 from training.evaluation.evidence import BASE, BandRow, Evidence
 from training.report.figures import CONTENDER_NAMES
 from training.report.selection_words import say_selection, say_uplift
@@ -33,10 +33,10 @@ from training.report.sentences import (
     write_range,
     write_signed,
 )
+from training.report.svg import put_inline
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-    from markupsafe import Markup
 
     from features.tables import TableCount
 
@@ -79,7 +79,7 @@ def render_report(evidence: Evidence, figures: Mapping[str, str], *, model_id: s
             best=evidence.judged[evidence.chosen],
             examined=evidence.examined,
             leading=leading,
-            figures={name: _inline(svg, name=name, label=labels.get(name, name)) for name, svg in figures.items()},
+            figures={name: put_inline(svg, name=name, label=labels.get(name, name)) for name, svg in figures.items()},
             model_id=model_id,
             trained_at=trained_at,
         )
@@ -87,15 +87,7 @@ def render_report(evidence: Evidence, figures: Mapping[str, str], *, model_id: s
 
 
 def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = open_templates(Path(__file__).parent / "templates")
     environment.filters |= {
         "age": _say_age,
         "contender": lambda name: CONTENDER_NAMES.get(name, name),
@@ -124,15 +116,6 @@ def _environment() -> Environment:
         "thresholds": _say_thresholds,
     }
     return environment
-
-
-def _inline(svg: str, *, name: str, label: str) -> Markup:
-    """Return the SVG element alone, with a name for those who cannot see it and ids that no other figure has."""
-    from markupsafe import Markup, escape
-
-    ids = re.compile(r'(\bid="|href="#|url\(#)')
-    element = re.sub(r"<[^>]+>", lambda tag: ids.sub(rf"\g<1>{name}-", tag[0]), svg[svg.index("<svg") :])
-    return Markup(element.strip().replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1))
 
 
 def _say_day(moment: datetime | None) -> str:

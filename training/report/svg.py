@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -11,11 +12,12 @@ from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
     from matplotlib.axes import Axes
     from matplotlib.axis import XAxis, YAxis
     from matplotlib.figure import Figure
 
-__all__ = ["BLUE", "DARK", "GREY", "ORANGE", "as_svg", "name_rows", "wrap", "write_percent"]
+__all__ = ["BLUE", "DARK", "GREY", "ORANGE", "as_svg", "name_rows", "put_inline", "wrap", "write_percent"]
 
 Inputs = ParamSpec("Inputs")
 GREY, DARK, BLUE, ORANGE = "#666666", "#222222", "#0072b2", "#b84e00"
@@ -54,6 +56,15 @@ def _settled() -> Iterator[None]:
         # In a notebook tqdm, which shap imports, asks for widgets that nothing here needs.
         warnings.filterwarnings("ignore", message="IProgress not found")
         yield
+
+
+def put_inline(svg: str, *, label: str, name: str = "figure") -> Markup:
+    """Return the SVG element alone, with a label for those who cannot see it and ids that no other figure has."""
+    from markupsafe import Markup, escape
+
+    ids = re.compile(r'(\bid="|href="#|url\(#)')
+    element = re.sub(r"<[^>]+>", lambda tag: ids.sub(rf"\g<1>{name}-", tag[0]), svg[svg.index("<svg") :])
+    return Markup(element.strip().replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1))
 
 
 def wrap(text: str, *, width: int) -> str:
