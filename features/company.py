@@ -37,7 +37,8 @@ def colleague_steps(colleagues: Sequence[tuple[int, Feature]]) -> list[str]:
     """Return the steps that end in `colleagues_then`: `snapshot_id`, and `b<place>` for each feature.
 
     Colleagues are the other leads of the account that came in before `as_of`, of the first fifty that it ever had: who
-    is among these no later lead can change. A moment stands for `since_last`.
+    is among these no later lead can change. A moment stands for `since_last`. Who is a colleague is asked in a CASE: as
+    conditions of the join they have led DuckDB to join every snapshot with every lead, by time.
     """
     asked = {feature.statistic for _, feature in colleagues}
     steps = [
@@ -46,8 +47,9 @@ def colleague_steps(colleagues: Sequence[tuple[int, Feature]]) -> list[str]:
         FROM leads WHERE created_at IS NOT NULL AND flag IS NULL)""",
         f"""colleague AS (SELECT snapshots.snapshot_id, snapshots.as_of, ranked.lead_id
         FROM snapshots JOIN leads ON leads.lead_id = snapshots.lead_id
-        JOIN ranked ON ranked.account_id = leads.account_id AND ranked.lead_id <> leads.lead_id
-            AND ranked.created_at < snapshots.as_of AND ranked.place <= {_MOST_COLLEAGUES})""",
+        JOIN ranked ON ranked.account_id = leads.account_id AND ranked.place <= {_MOST_COLLEAGUES}
+        WHERE CASE WHEN ranked.lead_id <> leads.lead_id AND ranked.created_at < snapshots.as_of
+            THEN 1 ELSE 0 END = 1)""",
     ]
     joins, columns = "", []
     if asked & {"leads", "wins"}:

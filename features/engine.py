@@ -59,8 +59,11 @@ def build_features(snapshots: pd.DataFrame, tables: Tables, catalogue: Catalogue
     tables.connection.register("snapshots", questions)
     try:
         answers = tables.connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
-        check_kinds(catalogue, [pa.types.is_string(kind) for kind in answers.schema.types[1:]])
-        columns, answered = _place_answers(answers, catalogue, len(snapshots))
+        try:
+            check_kinds(catalogue, [pa.types.is_string(kind) for kind in answers.schema.types[1:]])
+            columns, answered = _place_answers(answers, catalogue, len(snapshots))
+        finally:
+            answers.close()  # an open reader would not let go of the snapshots
     finally:
         tables.connection.unregister("snapshots")
     if answered != len(snapshots):

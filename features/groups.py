@@ -7,7 +7,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from features.catalogue import Catalogue, Feature, Group
+from features.catalogue import Catalogue, Feature, Group, Origin
 from features.subjects import ANY_EVENT
 from project.errors import SettingsError, name_some
 
@@ -34,7 +34,7 @@ def assign_groups(catalogue: Catalogue, settings: Settings) -> Catalogue:
     SettingsError
         A pattern of `reasons.groups` fits no feature.
     """
-    labels = {feature.subject: feature for feature in catalogue.features if feature.origin in {"lead", "account"}}
+    labels = {(feature.origin, feature.subject): feature for feature in catalogue.features}
     subjects = {subject.name: subject for subject in catalogue.subjects}
 
     def usual(feature: Feature) -> Group:
@@ -50,8 +50,8 @@ def assign_groups(catalogue: Catalogue, settings: Settings) -> Catalogue:
                     return _SILENCE
                 subject = subjects[feature.subject]
                 return Group(f"behaviour {subject.name}", subject.en, subject.ru)
-        named = labels.get(feature.subject, feature)
-        origin = "lead" if feature.origin == "track_record" else feature.origin
+        origin: Origin = "lead" if feature.origin == "track_record" else feature.origin
+        named = labels.get((origin, feature.subject), feature)
         return Group(f"{origin} {feature.subject}", named.en, named.ru)
 
     own = _own_groups(catalogue, settings)

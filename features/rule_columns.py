@@ -142,10 +142,11 @@ def _in_time(within: int | None) -> str:
     return f" AND events.occurred_at >= asking.as_of - {seconds(within)}" if within is not None else ""
 
 
-def count_new_events(tables: Tables, decided: pd.DataFrame) -> NDArray[np.int64]:
+def count_new_events(tables: Tables, decided: pd.DataFrame, *, ignore: Sequence[str] = ()) -> NDArray[np.int64]:
     """Count what became known of each lead since a decision: events recorded in [`decided_at`, `as_of`).
 
-    What sales did does not count, nor does a version that was corrected before `as_of`; a correction does.
+    What sales did does not count, nor do the kinds in `ignore`, nor does a version that was corrected before `as_of`; a
+    correction does.
 
     Parameters
     ----------
@@ -168,6 +169,7 @@ def count_new_events(tables: Tables, decided: pd.DataFrame) -> NDArray[np.int64]
             f"""SELECT count(events.lead_id) AS n
             FROM decided LEFT JOIN events ON events.lead_id = decided.lead_id
                 AND substr(events.kind, 1, {len(TOUCH)}) <> {quote(TOUCH)}
+                AND NOT ({" OR ".join(map(_is_kind, ignore)) or "false"})
                 AND events.recorded_at >= decided.decided_at AND events.recorded_at < decided.as_of
                 AND (events.superseded_at IS NULL OR events.superseded_at >= decided.as_of)
             GROUP BY place ORDER BY place"""

@@ -36,9 +36,10 @@ def without_news(tables: Tables, lead_ids: Sequence[str], since: datetime) -> It
     with _pretending(tables):
         tables.connection.register("asked", pa.table({"lead_id": pa.array(lead_ids, pa.string())}))
         try:
+            tables.connection.execute("CREATE TEMP TABLE asked_for AS FROM asked")
             tables.connection.execute(
                 "CREATE TEMP TABLE quiet AS SELECT lead_id FROM leads WHERE account_id IN "
-                "(SELECT account_id FROM leads SEMI JOIN asked USING (lead_id))"
+                "(SELECT account_id FROM leads SEMI JOIN asked_for USING (lead_id))"
             )
         finally:
             tables.connection.unregister("asked")
@@ -47,7 +48,9 @@ def without_news(tables: Tables, lead_ids: Sequence[str], since: datetime) -> It
             "UPDATE events SET superseded_at = NULL WHERE lead_id IN (FROM quiet) AND superseded_at >= $since",
             "UPDATE events SET opens_until = NULL WHERE lead_id IN (FROM quiet) AND opens_until >= $since",
             "UPDATE outcomes SET won_at = NULL WHERE lead_id IN (FROM quiet) AND won_at >= $since",
-            "DELETE FROM leads WHERE lead_id IN (FROM quiet) AND created_at >= $since",
+            # they stay leads of the history, but are nobody's colleagues
+            "UPDATE leads SET account_id = 'lead ' || lead_id WHERE lead_id IN (FROM quiet) AND created_at >= $since "
+            "AND lead_id NOT IN (FROM asked_for)",
         ):
             tables.connection.execute(change, {"since": since})
         yield

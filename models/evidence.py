@@ -17,14 +17,20 @@ __all__ = ["Bucket", "EvidenceTable"]
 class Bucket:
     """Leads whose value was alike: a level, a range of numbers with both ends seen, or (all null) no value.
 
-    A range without `high` goes on until the next begins: days since a lead came in, looked at from some days on.
-
-    A lead counts once in a bucket, at the first snapshot where its value was such, as converted if it did so within the
+    A range without `high` goes on until the next begins: days since a lead came in, looked at from some days on. A lead
+    counts once in a bucket, at the first snapshot where its value was such, as converted if it did so within the
     horizon from then.
+
+    Attributes
+    ----------
+    usual
+        The share of all leads that converted, at the ages at which those of the bucket were looked at: an old lead
+        converts less often, whatever its value.
     """
 
     leads: int
     converted: int
+    usual: float = 0.0
     level: str | None = None
     low: float | None = None
     high: float | None = None
@@ -60,7 +66,7 @@ class EvidenceTable:
     @property
     def rate(self) -> float:
         """The share of all leads that converted."""
-        return self.converted / self.leads
+        return self.converted / max(self.leads, 1)
 
     @cached_property
     def _levels(self) -> dict[str, dict[str, Bucket]]:
@@ -79,8 +85,8 @@ class EvidenceTable:
     def find(self, column: str, value: object) -> Bucket | None:
         """Return the bucket of a value; null if too few leads were like it.
 
-        A number in the gap between two ranges belongs to the lower one if it has a fraction, as days do; a whole one
-        that nobody had is like nobody.
+        A number with a fraction, as days have, that lies in the gap after a range of several values belongs to that
+        range; any other number that nobody had is like nobody.
         """
         found = self._look_up(column, value)
         return found if found is not None and found.leads >= self.support else None
@@ -98,8 +104,10 @@ class EvidenceTable:
         if place < 0:
             return None
         bucket = ranges[place][1]
-        inside = bucket.high is None or number <= bucket.high
-        return bucket if inside or (place + 1 < len(ranges) and number % 1) else None
+        if bucket.high is None or number <= bucket.high:
+            return bucket
+        near = place + 1 < len(ranges) and bucket.low != bucket.high and number % 1
+        return bucket if near else None
 
     def say(self, column: str, wording: Wording, value: object, words: Words) -> str:
         """Say what became of earlier leads like this one, beside all; empty without support."""
@@ -108,28 +116,28 @@ class EvidenceTable:
             return ""
         told: dict[str, object] = {
             "rate": words.percent(bucket.rate),
-            "all": words.percent(self.rate),
+            "all": words.percent(bucket.usual),
             "days": words.plural("{n} day", "{n} days", self.days),
         }
         if bucket.low and bucket.high is None:
             return words.plural(
-                "of {n} lead still open after {low} {rate} bought within {days}; of all {all}",
-                "of {n} leads still open after {low} {rate} bought within {days}; of all {all}",
+                "of {n} lead still open after {low} {rate} bought within {days}; of new ones {all}",
+                "of {n} leads still open after {low} {rate} bought within {days}; of new ones {all}",
                 bucket.leads,
                 low=say_value(wording, bucket.low, words),
-                **told,
+                **{**told, "all": words.percent(self.rate)},
             )
         if bucket.low is None or bucket.high is None or bucket.low == bucket.high:
             return words.plural(
-                "of {n} such lead {rate} bought within {days}; of all {all}",
-                "of {n} such leads {rate} bought within {days}; of all {all}",
+                "of {n} such lead {rate} bought within {days}; of all as old {all}",
+                "of {n} such leads {rate} bought within {days}; of all as old {all}",
                 bucket.leads,
                 **told,
             )
         low, high = (say_value(wording, end, words) for end in (bucket.low, bucket.high))
         return words.plural(
-            "of {n} lead with {low} to {high}, {rate} bought within {days}; of all {all}",
-            "of {n} leads with {low} to {high}, {rate} bought within {days}; of all {all}",
+            "of {n} lead with {low} to {high}, {rate} bought within {days}; of all as old {all}",
+            "of {n} leads with {low} to {high}, {rate} bought within {days}; of all as old {all}",
             bucket.leads,
             low=low,
             high=high,

@@ -26,7 +26,9 @@ def say_flags(flags: str, columns: Sequence[ModelColumn], words: Words) -> list[
         else words.pick(column.wording.en, column.wording.ru)
         for column in columns
     }
-    return [_say(*flag.partition(":")[::2], labels, words) for flag in flags.split(";") if flag]
+    hidden = {column.name for column in columns if column.wording is not None and column.wording.hidden}
+    parts = [flag.partition(":")[::2] for flag in flags.split(";") if flag]
+    return [_say(flag, column, labels, words) for flag, column in parts if column not in hidden]
 
 
 def _say(flag: str, column: str, labels: dict[str, str], words: Words) -> str:

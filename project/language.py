@@ -51,6 +51,7 @@ class Words:
         """Say a number: whole ones whole, others to three digits."""
         if math.isinf(value):
             return "∞" if value > 0 else "-∞"
+        value += 0.0  # no minus before a zero
         digits = 0 if value == int(value) else max(0, 2 - math.floor(math.log10(abs(value))))
         text = f"{value:,.{digits}f}" if digits < 8 else f"{value:g}"
         return text if self.language == "en" else text.replace(",", _NARROW).replace(".", ",")
@@ -73,7 +74,7 @@ class Words:
         >>> speak("en").odds(0.21), speak("ru").odds(0.0004), speak("en").odds(0.62)
         ('about 1 in 5', 'примерно 1 из 2\xa0500', 'about 6 in 10')
         """
-        if probability > 0.95:
+        if probability >= 0.95:
             return self.text("almost certain")
         if probability >= 0.4:
             return self.text("about {k} in 10", k=round(10 * probability))

@@ -20,6 +20,8 @@ __all__ = ["AsOfOption", "LanguageOption", "ModelOption", "app", "read_moment", 
 
 app = typer.Typer()
 
+_FIRST_YEAR, _LAST_YEAR = 1900, 2200
+
 AsOfOption = Annotated[
     str | None,
     typer.Option("--as-of", help="Moment to look from, ISO time (UTC) or 'now'. Default: the end of the data."),
@@ -41,8 +43,9 @@ def score(
     model: ModelOption = "champion",
     language: LanguageOption = None,
     record: Annotated[
-        bool, typer.Option("--record/--no-record", help="Add the decisions to the ledger, and say what changed.")
-    ] = True,
+        bool | None,
+        typer.Option("--record/--no-record", help="Keep the decisions in the ledger. Default: those of the champion."),
+    ] = None,
     scored_at: Annotated[str | None, typer.Option("--scored-at", help="Fix the time stamp, for equal bytes.")] = None,
     most: Annotated[int, typer.Option("--top", min=0, help="How many to show.")] = 10,
     json_: JsonOption = False,
@@ -73,7 +76,7 @@ def score(
         language=spoken,
         closed_too=closed_too,
         progress=terminal.step,
-        record=record,
+        record=model == "champion" if record is None else record,
     )
     if out is not None:
         write_scores(scored.leads, out)
@@ -108,9 +111,12 @@ def read_moment(text: str | None, option: str) -> datetime | None:
         return datetime.now(UTC).replace(tzinfo=None)
     try:
         moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+        known = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
     except (ValueError, OverflowError) as error:
         raise SettingsError(f"{option} {text!r} is not a time. Write it as 2026-01-15T06:00:00Z.") from error
+    if not _FIRST_YEAR <= known.year <= _LAST_YEAR:
+        raise SettingsError(f"{option} {text!r} is no year of any lead. Write it as 2026-01-15T06:00:00Z.")
+    return known
 
 
 def _source_files(project: Project) -> list[Path]:

@@ -87,7 +87,8 @@ def plan_leads(
     because = [""] * len(leads)
     if len(waiting):
         asked = pd.DataFrame({"lead_id": [leads[row] for row in waiting], "decided_at": since[waiting]})
-        new = count_new_events(tables, asked.assign(as_of=np.datetime64(moment, "us")))
+        ignored = settings.events.ignore if settings.events is not None else ()
+        new = count_new_events(tables, asked.assign(as_of=np.datetime64(moment, "us")), ignore=ignored)
         words = speak(language)
         for row, events in zip(waiting, new.tolist(), strict=True):
             sent = since[row].astype("datetime64[us]").item()

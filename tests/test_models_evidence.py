@@ -16,13 +16,14 @@ TABLE = EvidenceTable(
     support=30,
     columns={
         "visits": (
-            Bucket(21, 2),
-            Bucket(500, 20, low=0.0, high=0.0),
-            Bucket(412, 128, low=1.0, high=4.0),
-            Bucket(40, 20, low=6.0, high=90.5),
+            Bucket(21, 2, 0.1),
+            Bucket(500, 20, 0.12, low=0.0, high=0.0),
+            Bucket(412, 128, 0.12, low=1.0, high=4.0),
+            Bucket(40, 20, 0.1, low=6.0, high=90.5),
+            Bucket(3, 1, 0.1, low=91.0, high=99.0),
         ),
-        "source": (Bucket(200, 10), Bucket(300, 60, level="web"), Bucket(29, 20, level="fax")),
-        "age": (Bucket(900, 90, low=0.0), Bucket(300, 30, low=7.0)),
+        "source": (Bucket(200, 10, 0.11), Bucket(300, 60, 0.09, level="web"), Bucket(29, 20, 0.1, level="fax")),
+        "age": (Bucket(900, 90, 0.1, low=0.0), Bucket(300, 30, 0.08, low=7.0)),
     },
 )
 
@@ -32,12 +33,12 @@ def test_a_number_finds_the_range_it_lies_in_with_both_ends() -> None:
     assert [bucket.leads if bucket else None for bucket in found.values()] == [500, 412, 412, 412, 40, 40]
 
 
-@pytest.mark.parametrize("value", [-1.0, 5.0, 91.0, float("inf")])
+@pytest.mark.parametrize("value", [-1.0, 0.5, 5.0, 95.0, 150.0, float("inf")])
 def test_a_number_that_nobody_had_has_no_evidence(value: float) -> None:
     assert TABLE.find("visits", value) is None
 
 
-def test_a_fraction_between_two_ranges_belongs_to_the_lower_one() -> None:
+def test_a_fraction_in_the_gap_after_a_range_of_several_values_belongs_to_it() -> None:
     found = TABLE.find("visits", 5.5)
     assert found is not None
     assert found.leads == 412
@@ -53,13 +54,13 @@ def test_below_the_support_nothing_is_said() -> None:
 
 def test_evidence_is_said_with_its_count_beside_all_in_both_languages() -> None:
     assert TABLE.say("source", SOURCE, "web", speak("en")) == (
-        "of 300 such leads 20\u00a0% bought within 60 days; of all 12\u00a0%"
+        "of 300 such leads 20\u00a0% bought within 60 days; of all as old 9.0\u00a0%"
     )
     assert TABLE.say("source", SOURCE, "web", speak("ru")) == (
-        "из 300 таких лидов за 60 дней купили 20\u00a0%; из всех — 12\u00a0%"
+        "из 300 таких лидов за 60 дней купили 20\u00a0%; из всех того же возраста — 9,0\u00a0%"
     )
     assert TABLE.say("visits", COUNT, 2.0, speak("en")) == (
-        "of 412 leads with 1 to 4, 31\u00a0% bought within 60 days; of all 12\u00a0%"
+        "of 412 leads with 1 to 4, 31\u00a0% bought within 60 days; of all as old 12\u00a0%"
     )
     assert "таких лидов" in TABLE.say("source", SOURCE, None, speak("ru"))
 

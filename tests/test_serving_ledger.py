@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import html
 import json
 import shutil
 import sqlite3
@@ -21,9 +23,11 @@ from features.snapshots import build_open_snapshots
 from project.errors import SettingsError, StorageError
 from project.folder import find_project
 from project.language import speak
-from serving.ledger.changes import Change, find_changes
+from serving.ledger.changes import Change, Part, find_changes, say_change
+from serving.ledger.forget import forget_lead
 from serving.ledger.ledger import Decision, find_decision, last_decisions, ledger_file, open_ledger, to_frame
 from serving.load import load_named_model
+from worlds import make_project
 
 FIRST, SECOND = "2025-12-10T00:00:00Z", "2025-12-20T06:30:00Z"
 
@@ -323,7 +327,7 @@ def forgotten(scored_twice: Path, tmp_path_factory: pytest.TempPathFactory) -> t
     assert run_leads("explain", lead, "-p", folder, "--page").exit_code == 0
     (folder / "state" / "rejects").mkdir(exist_ok=True)
     (folder / "state" / "rejects" / "events.csv").write_text(
-        f"row,reason,lead\n7,bad date,{lead}\n8,bad date,{lead}0\n", encoding="utf-8"
+        f"row,reason,lead_id\n7,bad date,{lead}\n8,bad date,{lead}0\n", encoding="utf-8"
     )
     assert lead in hygiene + predicted + str(scored.to_list())
     return folder, str(lead), run_leads("forget", lead, "-p", folder, "--json")
@@ -354,8 +358,6 @@ def test_nobody_else_is_forgotten_with_them(forgotten: tuple[Path, str, Ran], sc
 
 
 def test_the_receipt_proves_who_was_forgotten_to_those_who_know_the_id_only(forgotten: tuple[Path, str, Ran]) -> None:
-    import hashlib
-
     folder, lead, ran = forgotten
     (kept,) = (folder / "state" / "forgotten").glob("*.json")
     receipt = json.loads(kept.read_text("utf-8"))
@@ -363,6 +365,119 @@ def test_the_receipt_proves_who_was_forgotten_to_those_who_know_the_id_only(forg
     assert receipt["person"] == hashlib.sha256(f"{receipt['salt']}{lead}".encode()).hexdigest()
     again = run_leads("forget", lead, "-p", folder, "--json")
     assert (again.exit_code, again.answer["decisions"], again.answer["lines"]) == (0, 0, {})
+
+
+NUMBERS = """
+[leads]
+file = "leads.csv"
+id = "№"
+[leads.columns]
+size = "number"
+[outcome]
+column = "sold"
+won = ["1"]
+lost = ["0"]
+"""
+
+
+def test_short_ids_and_ids_with_signs_are_forgotten_and_nobody_else(tmp_path: Path) -> None:
+    project = make_project(tmp_path, NUMBERS, {"leads.csv": "№,size,sold\n1,2,0\n"})
+    rejects = project.state / "rejects" / "leads.csv"
+    stories = project.state / "stories"
+    hygiene = project.state / "reports" / "hygiene.csv"
+    for folder in (rejects.parent, stories, hygiene.parent):
+        folder.mkdir(parents=True)
+    kept = 'row,reason,№,size\r\n1,bad,44,1\r\n44,bad,7,x\r\n3,"short line","1;44;9"\r\n4,bad,Иванов,44\r\n'
+    rejects.write_text(kept, encoding="utf-8")
+    hygiene.write_text(
+        'lead_id,flag,evidence\n5,duplicate of 44,"same phone as 44, 2 days later"\n6,duplicate of 4,a\n',
+        encoding="utf-8",
+    )
+    for lead in ("44", "7", "<i>&", "Иванов", "Иванов-Петров"):
+        mark = hashlib.sha256(f"about {lead}".encode()).hexdigest()
+        (stories / f"{mark[:9]}.html").write_text(
+            f'<meta name="about" content="{mark}"> {html.escape(lead)}: 44 times in the last 7 days', encoding="utf-8"
+        )
+    gone = forget_lead(project, "44", now=datetime(2026, 1, 1))
+    assert (gone.lines, gone.pages) == ({"rejects/leads.csv": 2, "reports/hygiene.csv": 1}, 1)
+    assert rejects.read_text("utf-8").splitlines()[1:] == ["44,bad,7,x", "4,bad,Иванов,44"]
+    assert forget_lead(project, "<i>&", now=datetime(2026, 1, 1)).pages == 1
+    assert forget_lead(project, "Иванов", now=datetime(2026, 1, 1)).pages == 1
+    assert len(list(stories.iterdir())) == 2
+    with pytest.raises(SettingsError, match="No lead is named"):
+        forget_lead(project, " ", now=datetime(2026, 1, 1))
+
+
+def test_a_huge_cell_does_not_stop_forgetting(tmp_path: Path) -> None:
+    project = make_project(tmp_path, NUMBERS, {"leads.csv": "№,size,sold\n1,2,0\n"})
+    table = project.state / "rejects" / "events.csv"
+    table.parent.mkdir(parents=True)
+    table.write_text(f"row,reason,№\n1,{'x' * 200_000},L1\n2,bad,L2\n", encoding="utf-8")
+    assert forget_lead(project, "L1", now=datetime(2026, 1, 1)).lines == {"rejects/events.csv": 1}
+
+
+def test_a_moved_threshold_alone_is_told_as_such_and_nothing_as_nothing() -> None:
+    def change(*log_odds: float) -> Change:
+        kinds = ("did", "time", "model", "threshold")
+        parts = tuple(Part(kind, by, None, ()) for kind, by in zip(kinds, log_odds, strict=True))
+        return Change("2025-12-10T00:00:00Z", 0.2, 0.2, "MQL", sum(log_odds), parts)
+
+    english, russian = speak("en"), speak("ru")
+    assert say_change(change(0.0, 0.0, 1e-16, 0.0), english).endswith("nothing worth telling")
+    assert say_change(change(0.0, 0.0, 1e-16, -0.4), english).endswith("the threshold of SQL moved")
+    assert say_change(change(0.1, -0.5, 0.0, 0.0), russian).endswith("время шло, а нового не было")
+
+
+def test_what_cannot_be_worked_out_any_more_is_left_out_and_scoring_goes_on(scored_twice: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "crm"
+    shutil.copytree(scored_twice, folder)
+    settings = folder / "leads.toml"
+    text = settings.read_text("utf-8").replace('budget_answer = "category"\n', "").replace(', "budget_answer"', "")
+    settings.write_text(
+        text.replace('budget_answer = { en = "Budget, as answered", ru = "Бюджет по ответу" }\n', ""), "utf-8"
+    )
+    trained = run_leads("train", "-p", folder, "--json")
+    assert trained.exit_code == 0, trained.output
+    out = folder / "c.csv"
+    ran = run_leads("score", "-p", folder, "--as-of", SECOND, "--model", trained.answer["model_id"], "--out", out)
+    assert ran.exit_code == 0, ran.output
+    assert read(out)["probability_before"].notna().sum() > 100
+    assert read(out)["changed"].isna().all()
+
+
+def test_a_trial_of_another_model_leaves_no_record_unless_it_is_asked_for(scored_twice: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "crm"
+    shutil.copytree(scored_twice, folder)
+    name = read(folder / "b.csv")["model_id"].iloc[0]
+    moment = ("--as-of", "2025-12-22T00:00:00Z")
+
+    def count() -> int:
+        with open_ledger(folder / "state") as connection:
+            return int(connection.execute("SELECT count(*) FROM decisions").fetchall()[0][0])
+
+    before = count()
+    assert run_leads("score", "-p", folder, "--model", name, *moment).exit_code == 0
+    assert count() == before
+    assert run_leads("score", "-p", folder, "--model", name, "--record", *moment).exit_code == 0
+    assert count() > before
+
+
+def test_a_change_told_of_one_lead_is_the_same_in_any_batch(scored_twice: Path) -> None:
+    project = find_project(scored_twice)
+    model, catalogue = load_named_model(project)
+    tables = read_tables(project)
+    moment = datetime(2026, 5, 1)  # far enough that leads matured in between
+    snapshots = build_open_snapshots(tables, moment)
+    earlier = last_decisions(project.state, snapshots["lead_id"].to_list(), before=moment)
+    snapshots = snapshots.loc[snapshots["lead_id"].isin(earlier)].reset_index(drop=True)
+    frame = build_features(snapshots, tables, catalogue)
+    then = (model, catalogue)
+    together = find_changes(earlier, snapshots, frame, tables, model=model, then=then, language="en")
+    for row in range(0, len(snapshots), max(1, len(snapshots) // 12)):
+        one, own = (table.iloc[[row]].reset_index(drop=True) for table in (snapshots, frame))
+        alone = find_changes(earlier, one, own, tables, model=model, then=then, language="en")
+        lead = str(snapshots["lead_id"].iloc[row])
+        assert alone[lead] == together[lead]
 
 
 def test_scoring_can_leave_no_record(demo: Path, tmp_path: Path) -> None:

@@ -49,7 +49,8 @@ def test_scores_are_those_of_one_machine_to_the_last_bit(
     )
     found = pd.concat([pd.read_parquet(file) for file in sorted(out.iterdir())], ignore_index=True)
     assert tuple(found.columns) == COLUMNS
-    assert_frame_equal(found, expected.leads.astype(found.dtypes.to_dict()), check_exact=True)
+    leads = expected.leads[list(COLUMNS)]
+    assert_frame_equal(found, leads.astype(found.dtypes.to_dict()), check_exact=True)
     assert ran.answer["leads"] == len(found) > 100
     assert ran.answer["bands"] == found["band"].value_counts().to_dict()
     assert all(file.name.startswith("part-") for file in out.iterdir())

@@ -36,19 +36,22 @@ def evidence(demo: Path) -> EvidenceTable:
 
 def test_the_saved_evidence_is_what_a_query_of_its_own_finds(examples: Examples, evidence: EvidenceTable) -> None:
     """Each lead once, at the first snapshot where its value was such."""
-    asked = examples.snapshots[["lead_id", "as_of", "converted"]].join(examples.frame)
+    asked = examples.snapshots[["lead_id", "as_of", "created_at", "converted"]].join(examples.frame)
     checked = 0
     with duckdb.connect() as connection:
         connection.register("asked", asked)
 
-        def count(where: str) -> tuple[int, int]:
+        def count(where: str) -> tuple[int, int, float]:
             rows = connection.execute(
-                "SELECT count(*), coalesce(sum(CAST(converted AS INTEGER)), 0) FROM (SELECT lead_id, "
-                f"arg_min(converted, as_of) AS converted FROM asked WHERE {where} GROUP BY lead_id)"
+                "WITH rates AS (SELECT as_of - created_at AS age, avg(CAST(converted AS INTEGER)) AS rate FROM asked "
+                "GROUP BY 1), first AS (SELECT lead_id, arg_min(converted, as_of) AS converted, "
+                f"arg_min(as_of - created_at, as_of) AS age FROM asked WHERE {where} GROUP BY lead_id) "
+                "SELECT count(*), coalesce(sum(CAST(converted AS INTEGER)), 0), avg(rate) "
+                "FROM first JOIN rates USING (age)"
             ).fetchall()
-            return int(rows[0][0]), int(rows[0][1])
+            return int(rows[0][0]), int(rows[0][1]), float(rows[0][2])
 
-        assert count("true") == (evidence.leads, evidence.converted)
+        assert count("true")[:2] == (evidence.leads, evidence.converted)
         for name, buckets in evidence.columns.items():
             for bucket in buckets:
                 if bucket.level is not None:
@@ -58,7 +61,9 @@ def test_the_saved_evidence_is_what_a_query_of_its_own_finds(examples: Examples,
                 else:
                     high = bucket.low if bucket.high is None else bucket.high  # ages are looked at exactly
                     where = f'"{name}" BETWEEN {bucket.low!r} AND {high!r}'
-                assert count(where) == (bucket.leads, bucket.converted), (name, bucket)
+                leads, converted, usual = count(where)
+                assert (leads, converted) == (bucket.leads, bucket.converted), (name, bucket)
+                assert usual == pytest.approx(bucket.usual, abs=1e-9)
                 checked += 1
     assert checked > 100
 
@@ -72,7 +77,7 @@ def test_only_matured_leads_are_counted(examples: Examples, evidence: EvidenceTa
 
 def test_every_bucket_has_support_and_ranges_rise_without_touching(evidence: EvidenceTable) -> None:
     for buckets in evidence.columns.values():
-        assert all(bucket.leads >= evidence.support for bucket in buckets)
+        assert all(bucket.leads >= evidence.support or bucket.low is not None for bucket in buckets)
         ranges = [(bucket.low, bucket.high) for bucket in buckets if bucket.low is not None]
         for (_, high), (low, _) in itertools.pairwise(ranges):
             assert low is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -60,7 +60,7 @@ def word_columns(
 def _word(feature: Feature, catalogue: Catalogue, levels_ru: Mapping[str, str]) -> Wording:
     subjects = {subject.name: (subject.en, subject.ru) for subject in catalogue.subjects}
     groups = {group.name: group for group in catalogue.groups}
-    labels = {one.subject: (one.en, one.ru) for one in catalogue.features if one.origin in {"lead", "account"}}
+    labels = {one.subject: (one.en, one.ru) for one in catalogue.features if one.origin == "lead"}
     own = (feature.en, feature.ru)
     if feature.origin == "behaviour":
         own = subjects[feature.subject]
@@ -74,14 +74,17 @@ def _word(feature: Feature, catalogue: Catalogue, levels_ru: Mapping[str, str]) 
 
 
 def _match_key(asked: Sequence[str], catalogue: Catalogue) -> set[str]:
-    declared = {one.subject: one.name for one in catalogue.features if one.origin in {"lead", "account"}}
+    declared: dict[str, list[str]] = {}
+    for one in catalogue.features:
+        if one.origin in {"lead", "account"}:
+            declared.setdefault(one.subject, []).append(one.name)
     strange = [name for name in asked if name not in declared]
     if strange:
         raise SettingsError(
             f"reasons.key_fields names {name_some(strange)}, which is no column that the model reads. There are "
             f"{name_some(sorted(declared))}."
         )
-    return {declared[name] for name in asked}
+    return {name for header in asked for name in declared[header]}
 
 
 def _find_key(columns: Sequence[ModelColumn], examples: Examples, estimator: Estimator) -> set[str]:
@@ -109,12 +112,37 @@ def collect_evidence(examples: Examples, columns: Sequence[ModelColumn], horizon
     order = np.lexsort((_moments(snapshots), examples.leads))
     leads = np.unique(examples.leads, return_inverse=True)[1][order]
     won, frame = converted[order], examples.frame.iloc[order]
+    usual = _rate_at_age(snapshots.iloc[order], won)
     _, first = np.unique(leads, return_index=True)
     ages = next(
         (one.name for one in examples.catalogue.features if one.origin == "clock" and one.statistic == "age"), ""
     )
-    buckets = {column.name: _bucket(frame[column.name], column, leads, won, ages=ages) for column in columns}
+    counts = _Counts(leads, won, usual)
+    buckets = {column.name: _bucket(frame[column.name], column, counts, ages=ages) for column in columns}
     return EvidenceTable(len(first), int(won[first].sum()), days_of(horizon), _SUPPORT, buckets)
+
+
+def _rate_at_age(snapshots: pd.DataFrame, won: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return for each row what share of all leads converted that were looked at when they were as old."""
+    if snapshots["as_of"].isna().all():
+        return np.full(len(won), won.mean() if len(won) else 0.0)
+    ages = np.unique((snapshots["as_of"] - snapshots["created_at"]).to_numpy(), return_inverse=True)[1]
+    return np.asarray((np.bincount(ages, weights=won) / np.bincount(ages))[ages])
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """Rows in order of time within a lead: whose they are, whether they converted, and what is usual at their age."""
+
+    leads: NDArray[np.int64]
+    won: NDArray[np.bool_]
+    usual: NDArray[np.float64]
+
+    def of(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Bucket:
+        """Count leads, each at its first of the rows."""
+        _, first = np.unique(self.leads[rows], return_index=True)
+        usual = float(self.usual[rows][first].mean()) if len(first) else 0.0
+        return Bucket(len(first), int(self.won[rows][first].sum()), usual)
 
 
 def _moments(snapshots: pd.DataFrame) -> NDArray[np.int64]:
@@ -122,11 +150,9 @@ def _moments(snapshots: pd.DataFrame) -> NDArray[np.int64]:
     return np.asarray(snapshots[by].to_numpy()).astype(np.int64)
 
 
-def _bucket(
-    values: pd.Series, column: ModelColumn, leads: NDArray[np.int64], won: NDArray[np.bool_], *, ages: str
-) -> tuple[Bucket, ...]:
+def _bucket(values: pd.Series, column: ModelColumn, counts: _Counts, *, ages: str) -> tuple[Bucket, ...]:
     missing = values.isna().to_numpy(dtype=np.bool_)
-    found = [_count(leads, won, missing)]
+    found = [counts.of(missing)]
     if column.kind == "category":
         cells = values.to_numpy(dtype=object)
         places: dict[str, list[int]] = {level: [] for level in column.frequent}
@@ -134,21 +160,16 @@ def _bucket(
             if cells[place] in places:
                 places[cells[place]].append(int(place))
         for level, rows in places.items():
-            found.append(replace(_count(leads, won, np.array(rows, dtype=np.intp)), level=level))
+            found.append(replace(counts.of(np.array(rows, dtype=np.intp)), level=level))
     else:
         numbers = values.to_numpy(dtype=np.float64)
         aging = column.name == ages
         for low, high in _ranges(numbers[np.isfinite(numbers)]):
             found.append(
-                replace(_count(leads, won, (numbers >= low) & (numbers <= high)), low=low, high=None if aging else high)
+                replace(counts.of((numbers >= low) & (numbers <= high)), low=low, high=None if aging else high)
             )
-    return tuple(bucket for bucket in found if bucket.leads >= _SUPPORT)
-
-
-def _count(leads: NDArray[np.int64], won: NDArray[np.bool_], rows: NDArray[np.bool_] | NDArray[np.intp]) -> Bucket:
-    """Count leads, each at its first of the rows, which are in order of time within a lead."""
-    _, first = np.unique(leads[rows], return_index=True)
-    return Bucket(len(first), int(won[rows][first].sum()))
+    # a range below the support stays: what falls into it is not to be told of its neighbour
+    return tuple(bucket for bucket in found if bucket.leads >= _SUPPORT or bucket.low is not None)
 
 
 def _ranges(numbers: NDArray[np.float64]) -> list[tuple[float, float]]:

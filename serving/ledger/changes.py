@@ -28,6 +28,7 @@ __all__ = ["Change", "Part", "find_changes", "say_change"]
 _AS_IT_WAS = {"lead", "account"}
 _MOST_CAUSES = 2
 _WORTH_TELLING = 0.02  # log-odds, as for reasons
+_SMALLEST = 1e-6  # log-odds; less is rounding
 
 
 @dataclass(frozen=True)
@@ -140,13 +141,13 @@ def _find_since(
             quiet[feature.name] = was[feature.name].to_numpy(dtype=object if feature.kind == "category" else np.float64)
     apart = [first.take_apart(rows) for rows in (was, quiet, now)]
     said = [first.calibrator.calibrated(one.log_odds) for one in apart]
-    latest = model.take_apart(frame)
-    after = model.calibrator.calibrated(latest.log_odds)
+    log_odds = model.log_odds(frame)
+    after = model.calibrator.calibrated(log_odds)
     thresholds = np.array([[_logit(one.sql), _logit(model.policy.sql)] for one in decisions])
-    probability = model.calibrator.probability(latest.log_odds)
+    probability = model.calibrator.probability(log_odds)
     did_for = _lead(apart[1], apart[2], now, first, language)
     time_for = _lead(apart[0], apart[1], quiet, first, language)
-    model_for = _compare(apart[2], first, latest, model, language)
+    model_for = _compare(apart[2], first, model, frame, language)
     words = speak(language)
     found = {}
     for row, (lead, one) in enumerate(zip(leads, decisions, strict=True)):
@@ -184,12 +185,13 @@ def _lead(
 
 
 def _compare(
-    before: Breakdown, first: LeadModel, after: Breakdown, second: LeadModel, language: Language
+    before: Breakdown, first: LeadModel, second: LeadModel, frame: pd.DataFrame, language: Language
 ) -> list[tuple[str, ...]]:
     """Say for each row which groups two models weigh most differently."""
     words = speak(language)
     if first.model_id == second.model_id:
-        return [()] * len(after.log_odds)
+        return [()] * len(frame)
+    after = second.take_apart(frame)
     titles = {**_titles(first, words), **_titles(second, words)}
     names = [list(_titles(one, words)) for one in (first, second)]
     told = []
@@ -226,16 +228,20 @@ def _say_threshold(before: float, after: float, words: Words) -> tuple[str, ...]
 
 
 def say_change(change: Change, words: Words) -> str:
-    """Say in one sentence how far the probability moved since the last time, and what moved it most."""
+    """Say in one sentence how far the probability moved since the last time, and what moved it most.
+
+    The threshold counts, too: it moves no probability, but it can move a lead into another band.
+    """
     points, day = words.points(change.after - change.before), words.day_of(change.since)
     moved = words.text("{points} points since {day}", points=points, day=day)
-    largest = max(change.parts[:3], key=lambda part: abs(part.log_odds))
+    largest = max(change.parts, key=lambda part: abs(part.log_odds))
+    if abs(largest.log_odds) < _SMALLEST:
+        return moved + ": " + words.text("nothing worth telling")
+    why = {
+        "did": words.text("something new is known of it"),
+        "time": words.text("time passed without news"),
+        "model": words.text("the model is another"),
+        "threshold": words.text("the threshold of SQL moved"),
+    }[largest.kind]
     cause = "; ".join(largest.causes[:1])
-    match largest.kind:
-        case "did":
-            why = words.text("something new is known of it")
-        case "time":
-            why = words.text("time passed without news")
-        case _:
-            why = words.text("the model is another")
     return f"{moved}: {why}" + (f" ({cause})" if cause else "")

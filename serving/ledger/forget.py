@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import html
+import json
 import re
 import secrets
 from dataclasses import asdict, dataclass
@@ -10,9 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from project.errors import SettingsError
 from project.files import canonical_json, hash_bytes, remove_file, write_atomically
 from serving.ledger.ledger import ledger_file, open_ledger
-from serving.story.page import pages_folder
+from serving.story.page import find_pages
 
 if TYPE_CHECKING:
     from project.folder import Project
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Receipt", "forget_lead"]
 
 _CHUNK = 1 << 20
+_LARGEST_CELL = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -60,15 +64,26 @@ def forget_lead(project: Project, lead_id: str, *, now: datetime) -> Receipt:
 
     Models, reports and the tracking store hold no ids. The sources are the CRM's own: the lead has to be erased there,
     too, or it comes back with the next scoring.
+
+    Raises
+    ------
+    SettingsError
+        The id is empty.
     """
+    if not lead_id.strip():
+        raise SettingsError("No lead is named. Write its id: leads forget L0001234")
     state = project.state
+    csv.field_size_limit(_LARGEST_CELL)
+    settings = project.settings
+    beside = (settings.events, settings.stages, settings.touches)
+    ids = {"lead_id", settings.leads.id, *(source.lead for source in beside if source is not None)}
     decisions = _forget_decisions(state, lead_id)
     lines: dict[str, int] = {}
     for path in sorted(state.rglob("*.csv")):
-        dropped = _drop_lines(path, lead_id)
+        dropped = _drop_lines(path, lead_id, ids)
         if dropped:
             lines[path.relative_to(state).as_posix()] = dropped
-    pages = [path for path in sorted(pages_folder(state).rglob("*")) if path.is_file() and _holds(path, lead_id)]
+    pages = find_pages(state, lead_id)
     for path in pages:
         remove_file(path)
     left = [path for path in sorted(state.rglob("*")) if path.is_file() and _holds(path, lead_id)]
@@ -95,38 +110,47 @@ def _forget_decisions(state: Path, lead_id: str) -> int:
     return int(erased)
 
 
-def _drop_lines(path: Path, lead_id: str) -> int:
-    """Rewrite a table without the rows that name the lead in a cell; untouched if there is none.
+def _drop_lines(path: Path, lead_id: str, ids: set[str]) -> int:
+    """Rewrite a table without the rows about the lead; untouched if there is none.
 
-    A cell is the id, or says that somebody is a duplicate "of" it, or has the same address "as" it.
+    A row is about it if a column of ids holds it, or if `flag` or `evidence` say that somebody is a duplicate "of" it
+    or has the same address "as" it. Other cells may hold the same letters: they mean something else. A line that could
+    not be read is kept whole, as one cell: it is about the lead if it holds the id anywhere.
     """
-    named = re.compile(rf"(?:.* (?:of|as) )?{re.escape(lead_id)}(?:, .*)?", re.DOTALL)
+    named = re.compile(rf".* (?:of|as) {re.escape(lead_id)}(?:, .*)?", re.DOTALL)
+
+    def about(cell: str, header: str) -> bool:
+        return (header in ids and cell.strip() == lead_id) or (
+            header in {"flag", "evidence"} and named.fullmatch(cell.strip()) is not None
+        )
+
     with path.open(encoding="utf-8", newline="") as content:
         rows = list(csv.reader(content))
+    headers = rows[0] if rows else []
+    whole = re.compile(rf"(?<![\w-]){re.escape(lead_id)}(?![\w-])")
     kept = [
-        row for place, row in enumerate(rows) if not place or not any(named.fullmatch(cell.strip()) for cell in row)
+        row
+        for row in rows[1:]
+        if not any(map(about, row, headers)) and not (len(row) != len(headers) and whole.search(row[-1]))
     ]
-    if len(kept) < len(rows):
+    if len(kept) < len(rows) - 1:
         with write_atomically(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as rest:
-            csv.writer(rest, lineterminator="\n").writerows(kept)
-    return len(rows) - len(kept)
+            csv.writer(rest, lineterminator="\n").writerows([headers, *kept])
+        return len(rows) - 1 - len(kept)
+    return 0
 
 
 def _holds(path: Path, lead_id: str) -> bool:
-    """Tell whether a file holds the id as a word of its own."""
-    word, before = lead_id.encode(), b""
-    with path.open("rb") as content:
+    """Tell whether a file holds the id as a word of its own, as text, in JSON or in HTML."""
+    forms = {lead_id, json.dumps(lead_id)[1:-1], html.escape(lead_id), lead_id.replace('"', '""')}
+    around = re.compile("|".join(rf"(?<![\w-]){re.escape(form)}(?![\w-])" for form in sorted(forms)))
+    keep, before = max(map(len, forms)) + 1, ""
+    with path.open(encoding="utf-8", errors="replace", newline="") as content:
         while chunk := content.read(_CHUNK):
             text = before + chunk
-            start = text.find(word)
-            while start >= 0:
-                end = start + len(word)
-                if not (_goes_on(text[start - 1 : start] if start else b"") or _goes_on(text[end : end + 1])):
-                    return True
-                start = text.find(word, start + 1)
-            before = text[-len(word) - 1 :]
+            found = around.search(text)
+            # a word that touches the end of what was read so far may go on
+            if found is not None and (found.end() < len(text) or not content.read(1)):
+                return True
+            before = text[-keep:]
     return False
-
-
-def _goes_on(around: bytes) -> bool:
-    return around.isalnum() or around in {b"_", b"-"}

@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS decisions (
     model_id TEXT NOT NULL, data_hash TEXT NOT NULL, settings_hash TEXT NOT NULL, probability REAL NOT NULL,
     log_odds REAL NOT NULL, band TEXT NOT NULL, band_rule TEXT NOT NULL, sql REAL NOT NULL, mql REAL NOT NULL,
     flags TEXT NOT NULL, reasons TEXT NOT NULL, features BLOB NOT NULL) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS by_lead ON decisions (lead_id, as_of);
+CREATE INDEX IF NOT EXISTS by_lead ON decisions (lead_id, as_of, scored_at, band);
 CREATE TRIGGER IF NOT EXISTS only_added_to BEFORE UPDATE ON decisions
     BEGIN SELECT RAISE(ABORT, 'the ledger is only added to'); END;
 """
@@ -111,14 +111,14 @@ def open_ledger(state: Path) -> Iterator[sqlite3.Connection]:
 
 
 def name_decisions(scored: pd.DataFrame, frame: pd.DataFrame, model: LeadModel) -> list[str]:
-    """Return the ids of decisions: the same lead, moment, model, features and band make the same decision.
+    """Return the ids of decisions: the same lead, moment, model, features, band and rule make the same decision.
 
     Parameters
     ----------
     scored, frame
         Row by row in one order: columns of the scored file, and the feature frame.
     """
-    keys = scored[["lead_id", "as_of", "model_id", "band"]].itertuples(index=False)
+    keys = scored[["lead_id", "as_of", "model_id", "band", "band_rule"]].itertuples(index=False)
     return [
         "D" + hash_bytes("\0".join([*key, text]).encode())[:20]
         for key, text in zip(keys, _rows_as_text(frame, model), strict=True)
@@ -146,14 +146,18 @@ def record_decisions(
     shown = scored[[name for name in scored.columns if name.startswith("reason_")]]
     reasons = [json.dumps([text for text in row if text], ensure_ascii=False) for row in shown.itertuples(index=False)]
     rows = zip(
-        decision_ids, scored["lead_id"], map(_in_full, scored["as_of"]), scored["scored_at"], scored["model_id"],
+        decision_ids, scored["lead_id"], *(map(_in_full, scored[name]) for name in ("as_of", "scored_at")),
+        scored["model_id"],
         [data_hash] * n, [settings_hash] * n, scored["probability"].tolist(), scored["log_odds"].tolist(),
         scored["band"], scored["band_rule"], [model.policy.sql] * n, [model.policy.mql] * n, scored["flags"], reasons,
         [zlib.compress(text.encode(), 1) for text in _rows_as_text(frame, model)],
         strict=True,
     )  # fmt: skip
     with open_ledger(state) as connection, connection:
-        connection.executemany(f"INSERT OR IGNORE INTO decisions VALUES ({', '.join('?' * len(_COLUMNS))})", rows)
+        connection.executemany(
+            f"INSERT INTO decisions VALUES ({', '.join('?' * len(_COLUMNS))}) ON CONFLICT (decision_id) DO NOTHING",
+            rows,
+        )
 
 
 def _in_full(moment: str) -> str:
@@ -184,12 +188,14 @@ def last_decisions(state: Path, lead_ids: Sequence[str], *, before: datetime | N
     with open_ledger(state) as connection, connection:
         connection.execute("CREATE TEMP TABLE asked (lead_id TEXT PRIMARY KEY)")
         connection.executemany("INSERT OR IGNORE INTO asked VALUES (?)", [(lead,) for lead in lead_ids])
+        # the index alone finds the latest one of each lead; then one row of each is read
         rows = connection.execute(
-            f"SELECT {', '.join('decisions.' + name for name in _COLUMNS)}, max(as_of || scored_at) FROM asked "
-            "JOIN decisions USING (lead_id) WHERE as_of < ? GROUP BY decisions.lead_id",
+            f"SELECT {', '.join('decisions.' + name for name in _COLUMNS)} FROM asked CROSS JOIN decisions ON "
+            "decisions.decision_id = (SELECT decision_id FROM decisions AS own WHERE own.lead_id = asked.lead_id "
+            "AND own.as_of < ? ORDER BY own.as_of DESC, own.scored_at DESC LIMIT 1)",
             [limit],
         ).fetchall()
-    return {decision.lead_id: decision for decision in (_read(row[:-1]) for row in rows)}
+    return {decision.lead_id: decision for decision in map(_read, rows)}
 
 
 def previous_bands(earlier: Mapping[str, Decision], lead_ids: Sequence[str]) -> list[str]:
@@ -208,11 +214,12 @@ def band_since(state: Path, bands: Mapping[str, str], *, before: datetime) -> di
     with open_ledger(state) as connection, connection:
         connection.execute("CREATE TEMP TABLE asked (lead_id TEXT PRIMARY KEY, band TEXT)")
         connection.executemany("INSERT INTO asked VALUES (?, ?)", bands.items())
+        # the first decision of the unbroken run of this band that ends with the latest decision
         rows = connection.execute(
-            "SELECT lead_id, min(as_of) FROM asked JOIN decisions USING (lead_id, band) WHERE as_of < $before AND "
-            "as_of > coalesce((SELECT max(as_of) FROM decisions AS other WHERE other.lead_id = asked.lead_id "
-            "AND other.band <> asked.band AND other.as_of < $before), '') GROUP BY lead_id",
-            {"before": _in_full(before.isoformat())},
+            "SELECT lead_id, min(as_of) FROM (SELECT lead_id, as_of, sum(own.band <> asked.band) OVER "
+            "(PARTITION BY lead_id ORDER BY as_of DESC, scored_at DESC) AS others FROM asked "
+            "CROSS JOIN decisions AS own USING (lead_id) WHERE as_of < ?) WHERE others = 0 GROUP BY lead_id",
+            [_in_full(before.isoformat())],
         ).fetchall()
     return {lead: datetime.fromisoformat(str(moment).removesuffix("Z")) for lead, moment in rows}
 

@@ -64,21 +64,21 @@ def changes_since(
     """Split what changed for every lead whose earlier model can still be asked; row by row as `find_changes`."""
     by_model: dict[str, list[int]] = {}
     for row, lead in enumerate(snapshots["lead_id"]):
-        if lead in earlier:
+        if lead in earlier and earlier[lead].as_of:
             by_model.setdefault(earlier[lead].model_id, []).append(row)
     found: dict[str, Change] = {}
     for name, rows in by_model.items():
         try:
-            then = load_named_model(project, name)
+            found |= find_changes(
+                earlier,
+                snapshots.iloc[rows].reset_index(drop=True),
+                frame.iloc[rows].reset_index(drop=True),
+                tables,
+                model=model,
+                then=load_named_model(project, name),
+                language=language,
+            )
         except LeadError:
-            continue  # it is no longer there, or damaged: what it said stays, why it said so cannot be worked out
-        found |= find_changes(
-            earlier,
-            snapshots.iloc[rows].reset_index(drop=True),
-            frame.iloc[rows].reset_index(drop=True),
-            tables,
-            model=model,
-            then=then,
-            language=language,
-        )
+            # it is gone, damaged, or reads what the tables no longer have: what it said stays, why cannot be worked out
+            continue
     return found

@@ -16,10 +16,23 @@ from project.pages import open_templates
 from serving.ledger.changes import Change
 from serving.story.explain import Explanation
 
-__all__ = ["Bar", "build_bars", "name_band", "pages_folder", "render_page", "say_plan", "write_page"]
+__all__ = [
+    "Bar",
+    "build_bars",
+    "find_pages",
+    "name_band",
+    "pages_folder",
+    "render_page",
+    "say_plan",
+    "say_rule",
+    "write_page",
+]
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _MOST_FOR, _MOST_AGAINST = 5, 4
+_THRESHOLDS = re.compile(
+    r"(?:kept (?P<kept>\w+): )?(?:(?P<low>[\d.e-]+) <= )?probability (?:>= (?P<from>[\d.e-]+)|< (?P<high>[\d.e-]+))"
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +61,16 @@ def pages_folder(state: Path) -> Path:
     return state / "stories"
 
 
+def find_pages(state: Path, lead_id: str) -> list[Path]:
+    """Return the pages about a lead, by the mark that each bears of whom it is about."""
+    mark = _mark(lead_id).encode()
+    return [path for path in sorted(pages_folder(state).glob("*.html")) if mark in path.read_bytes()]
+
+
+def _mark(lead_id: str) -> str:
+    return hash_bytes(f"about {lead_id}".encode())
+
+
 def write_page(explanation: Explanation, state: Path) -> Path:
     """Write the page, whole or not at all, and return where it is."""
     name = re.sub(r"[^\w-]+", "_", explanation.lead_id)[:40]
@@ -65,11 +88,22 @@ def render_page(explanation: Explanation) -> str:
         (words.date(day), [(one.what, one.times) for one in happenings])
         for day, happenings in groupby(explanation.timeline, key=lambda one: one.day)
     ]
-    return open_templates(_TEMPLATES).get_template("story.html.j2").render(
-        e=explanation, words=words, labels=_label(explanation, words), bars=build_bars(explanation, words), days=days,
-        change=_lay_out_change(explanation.change, words),
-        steps=[_say_step(step.words, step.probability, step.interval, step.band, words) for step in explanation.steps],
-    )  # fmt: skip
+    return (
+        open_templates(_TEMPLATES)
+        .get_template("story.html.j2")
+        .render(
+            e=explanation,
+            mark=_mark(explanation.lead_id),
+            words=words,
+            labels=_label(explanation, words),
+            bars=build_bars(explanation, words),
+            days=days,
+            change=_lay_out_change(explanation.change, words),
+            steps=[
+                _say_step(step.words, step.probability, step.interval, step.band, words) for step in explanation.steps
+            ],
+        )
+    )
 
 
 def build_bars(explanation: Explanation, words: Words) -> list[Bar]:
@@ -127,11 +161,34 @@ def name_band(band: str, words: Words) -> str:
     return names[band]  # type: ignore[index]
 
 
+def say_rule(rule: str, words: Words) -> str:
+    r"""Say what decided a band: thresholds and hygiene in the reader's language, a rule of the user's by its name.
+
+    >>> from project.language import speak
+    >>> say_rule("0.0625 <= probability < 0.178", speak("ru"))
+    'вероятность от 6,2\xa0% до 18\xa0%'
+    >>> say_rule("kept SQL: 0.2 <= probability < 0.3", speak("en"))
+    'kept in SQL: probability from 20\xa0% to 30\xa0%'
+    """
+    found = _THRESHOLDS.fullmatch(rule)
+    if found is None:
+        twin = rule.removeprefix("duplicate of ")
+        return words.text("duplicate of {lead}", lead=twin) if twin != rule else rule
+    low, high = (words.percent(float(one)) if one else "" for one in (found["low"] or found["from"], found["high"]))
+    if low and high:
+        said = words.text("probability from {low} to {high}", low=low, high=high)
+    elif low:
+        said = words.text("probability of {low} or more", low=low)
+    else:
+        said = words.text("probability below {high}", high=high)
+    return words.text("kept in {band}: {rule}", band=found["kept"], rule=said) if found["kept"] else said
+
+
 def _label(explanation: Explanation, words: Words) -> dict[str, str]:
     labels = {
         "odds": words.odds(explanation.probability),
         "band": name_band(explanation.band, words),
-        "rule": words.text("decided by: {rule}", rule=explanation.band_rule),
+        "rule": words.text("decided by: {rule}", rule=say_rule(explanation.band_rule, words)),
         "why": words.text("Why"),
         "points": words.text("points of probability"),
         "changed": words.text("What changed"),

@@ -128,7 +128,7 @@ def _list_values(
     feature: Feature, lead_id: str, frame: pd.DataFrame, tables: Tables, model: LeadModel, words: Words
 ) -> Iterator[tuple[str, AbstractContextManager[None]]]:
     column = next((one for one in model.columns if one.name == feature.name), None)
-    if column is None or column.wording is None or model.evidence is None:
+    if column is None or column.wording is None or column.wording.hidden or model.evidence is None:
         return
     own = frame[feature.name].iloc[0]
     for bucket in model.evidence.columns.get(feature.name, ()):
@@ -143,4 +143,7 @@ def _list_values(
 def _value_of(bucket: Bucket) -> float | str | None:
     if bucket.level is not None:
         return bucket.level
-    return None if bucket.low is None or bucket.high is None else (bucket.low + bucket.high) / 2
+    if bucket.low is None or bucket.high is None:
+        return None
+    middle = (bucket.low + bucket.high) / 2
+    return round(middle) if float(bucket.low).is_integer() and float(bucket.high).is_integer() else middle

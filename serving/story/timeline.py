@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
@@ -28,9 +29,18 @@ class Happening:
 
 
 def read_timeline(
-    tables: Tables, catalogue: Catalogue, lead_id: str, as_of: datetime | None, words: Words
+    tables: Tables,
+    catalogue: Catalogue,
+    lead_id: str,
+    as_of: datetime | None,
+    words: Words,
+    *,
+    ignore: Sequence[str] = (),
 ) -> tuple[Happening, ...]:
-    """Return the latest 14 days with events, latest first, each kind once a day; nothing recorded after `as_of`."""
+    """Return the latest 14 days with events, latest first, each kind once a day; nothing recorded after `as_of`.
+
+    Kinds in `ignore` are left out.
+    """
     if as_of is None:
         return ()
     rows = tables.connection.execute(
@@ -39,6 +49,7 @@ def read_timeline(
         "ORDER BY day DESC, count(*) DESC, kind",
         [lead_id, as_of, as_of, as_of],
     ).fetchall()
+    rows = [row for row in rows if row[1].partition(PAGE_MARK)[0] not in ignore]
     days = sorted({day for day, _, _ in rows}, reverse=True)[:_MOST_DAYS]
     names = _names(catalogue, words)
     found: dict[tuple[date, str], int] = {}
