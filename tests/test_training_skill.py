@@ -30,8 +30,8 @@ def said(*, rows: int, seed: int, knows: float) -> Said:
 
 def test_more_leads_make_sure_of_what_a_short_test_period_only_hints_at() -> None:
     test = said(rows=200, seed=6, knows=1.0)
-    alone = add_forward(first_rows(test, 0), test, seed=1)
-    both = add_forward(said(rows=1_500, seed=2, knows=1.0), test, seed=1)
+    alone = add_forward(first_rows(test, 0), test, tried=1)
+    both = add_forward(said(rows=1_500, seed=2, knows=1.0), test, tried=1)
     assert (alone.forward_leads, both.forward_leads) == (0, 1_500)
     assert alone.against_base.value < 0 < alone.against_base.high
     assert both.against_base.high < 0
@@ -52,12 +52,20 @@ def test_where_the_test_period_does_not_speak_for_the_model_no_forward_lead_help
 
 def test_rows_of_one_account_count_as_one() -> None:
     forward, nobody = said(rows=300, seed=2, knows=1.0), first_rows(said(rows=1, seed=5, knows=1.0), 0)
-    once = add_forward(forward, nobody, seed=1)
+    once = add_forward(forward, nobody, tried=1)
     parts = (forward.model, forward.base, forward.converted, forward.groups, forward.leads)
-    again = add_forward(Said(*(np.concatenate([part] * 9) for part in parts)), nobody, seed=1)
+    again = add_forward(Said(*(np.concatenate([part] * 9) for part in parts)), nobody, tried=1)
     assert again.forward_leads == once.forward_leads == 300
     assert again.against_base.low == pytest.approx(once.against_base.low)
     assert again.against_base.high == pytest.approx(once.against_base.high)
+
+
+def test_the_best_of_many_models_has_to_be_surer() -> None:
+    forward, test = said(rows=300, seed=2, knows=1.0), said(rows=200, seed=6, knows=1.0)
+    one, four = (add_forward(forward, test, tried=tried).against_base for tried in (1, 4))
+    assert one.value == four.value
+    assert (four.value - four.low) / (one.value - one.low) == pytest.approx(2.498 / 1.960, abs=1e-3)
+    assert one.high < four.high
 
 
 def first_rows(one: Said, rows: int) -> Said:

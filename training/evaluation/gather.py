@@ -53,7 +53,7 @@ def gather_evidence(
     together = None
     if name != BASE:
         said = Said(probabilities[name], probabilities[BASE], converted, groups, examples.leads[test])
-        together = look_at_both(contest, examples, said, seed=seed)
+        together = look_at_both(contest, examples, said)
     skill = name != BASE and has_skill(judged[name].against_base, together)
     raw = model.estimator.log_odds(matrix)
     sample = test[np.random.default_rng(seed).permutation(len(test))[:_SAMPLE_ROWS]]

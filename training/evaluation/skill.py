@@ -7,6 +7,7 @@ leads that came next is no less honest, so both are asked together, under these 
   is taken half way to the base rate of its moment, in log-odds: it was fitted on fewer leads, and says too much.
 - Its rival is the base rate as it was known then.
 - An earlier model that was told labels from after its moment, for want of history, is left out.
+- The model is the best of several on the forward rows: the interval holds for all of them at once (Bonferroni).
 - The test period must speak for the model by itself, if not surely.
 """
 
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluation.evaluate import Interval, log_loss_per_row, mean_with_interval
+from training.evaluation.evaluate import Interval, log_loss_per_row, standard_error
 
 if TYPE_CHECKING:
     from training.examples import Examples
@@ -28,6 +29,7 @@ __all__ = ["Said", "Together", "add_forward", "has_skill", "look_at_both", "reca
 
 Vector = NDArray[np.float64]
 _HALF = 0.5
+_TAIL = 0.025
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,15 @@ class Said:
 
 @dataclass(frozen=True)
 class Together:
-    """Log loss minus the base rate's over forward and test rows, and how many leads the forward rows are of."""
+    """The chosen model beside the base rate on forward and test rows.
+
+    Attributes
+    ----------
+    against_base
+        Log loss minus the base rate's, with an interval wide enough for the best of all models that were tried.
+    forward_leads
+        How many leads the forward rows are of.
+    """
 
     against_base: Interval
     forward_leads: int
@@ -64,10 +74,10 @@ class Together:
         return {**asdict(self.against_base), "forward_leads": self.forward_leads}
 
 
-def look_at_both(contest: Contest, examples: Examples, test: Said, *, seed: int) -> Together | None:
+def look_at_both(contest: Contest, examples: Examples, test: Said) -> Together | None:
     """Return the chosen model's gap to the base rate over forward and test rows; null where nothing can be recalled."""
     forward = recall_forward(contest, examples)
-    return None if forward is None else add_forward(forward, test, seed=seed)
+    return None if forward is None else add_forward(forward, test, tried=len(contest.contenders) - 1)
 
 
 def recall_forward(contest: Contest, examples: Examples) -> Said | None:
@@ -91,11 +101,20 @@ def recall_forward(contest: Contest, examples: Examples) -> Said | None:
     )  # fmt: skip
 
 
-def add_forward(forward: Said, test: Said, *, seed: int) -> Together:
-    """Return the gap to the base rate over all rows of both, every row counting alike."""
+def add_forward(forward: Said, test: Said, *, tried: int) -> Together:
+    """Return the gap to the base rate over all rows of both, every row counting alike.
+
+    Parameters
+    ----------
+    tried
+        How many models beside the base rate the chosen one was the best of.
+    """
+    from scipy import stats
+
     gap = np.concatenate([forward.gap, test.gap])
     groups = np.concatenate([forward.groups, test.groups])
-    return Together(mean_with_interval(gap, groups=groups, seed=seed), len(np.unique(forward.leads)))
+    mean, wide = float(gap.mean()), float(stats.norm.isf(_TAIL / tried)) * standard_error(gap, groups)
+    return Together(Interval(mean, mean - wide, mean + wide), len(np.unique(forward.leads)))
 
 
 def has_skill(test: Interval, together: Together | None) -> bool:
