@@ -31,11 +31,20 @@ FAINT = 0.7
 
 @dataclass(frozen=True)
 class Said:
-    """What one training said: is there skill, with which model, and its AUC (nan if there was too little data)."""
+    """What one training said.
+
+    Attributes
+    ----------
+    skill, alone
+        Whether it claims skill, and whether the test period shows it without earlier forward leads.
+    chosen, auc
+        The model and its AUC in the test period; nan if there was too little data.
+    """
 
     skill: bool
     chosen: str
     auc: float
+    alone: bool = False
 
 
 def main() -> None:
@@ -97,7 +106,9 @@ def ask(history: History) -> Said:
             evidence = train_model(project, progress=lambda _: None).evidence
         except NotEnoughDataError:
             return Said(False, "not enough data", float("nan"))
-    return Said(bool(evidence.skill), evidence.chosen, evidence.judged[evidence.chosen].metrics.auc)
+    judged = evidence.judged[evidence.chosen]
+    alone = bool(evidence.skill and judged.against_base.high < 0)
+    return Said(bool(evidence.skill), evidence.chosen, judged.metrics.auc, alone)
 
 
 def tell(name: str, cell: str, said: list[Said]) -> None:
@@ -112,6 +123,7 @@ def tell(name: str, cell: str, said: list[Said]) -> None:
     words = 'said "no skill"' if name == "shuffled" else "found the signal"
     share = f"{wanted / seeds:.1%} [{interval.low:.1%}, {interval.high:.1%}]"
     print(f"\n{cell}: {words} in {wanted} of {seeds} seeds, {share}")
+    print(f"  skill was claimed in {claims}, in {sum(one.alone for one in said)} of them by the test period alone")
     chosen = {model: sum(one.chosen == model for one in said) for model in sorted({one.chosen for one in said})}
     print(f"  chosen: {chosen}; mean AUC of the chosen models that are no base rate: {np.mean(aucs or [np.nan]):.3f}")
     if name == "shuffled":

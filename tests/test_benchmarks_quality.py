@@ -229,5 +229,7 @@ def test_the_null_benchmark_asks_a_training_and_counts_what_was_said(capsys: pyt
     assert 'said "no skill" in 1 of 4 seeds, 25.0%' in printed
     assert "mean AUC of the chosen models that are no base rate: 0.700" in printed
     assert "TOO SELDOM" in printed
-    tell("faint", "a cell", [said, *[Said(True, "lightgbm", 0.7)] * 3])
-    assert "found the signal in 3 of 4 seeds, 75.0%" in capsys.readouterr().out
+    tell("faint", "a cell", [said, Said(True, "lightgbm", 0.7, alone=True), *[Said(True, "lightgbm", 0.7)] * 2])
+    printed = capsys.readouterr().out
+    assert "found the signal in 3 of 4 seeds, 75.0%" in printed
+    assert "skill was claimed in 3, in 1 of them by the test period alone" in printed

@@ -73,6 +73,7 @@ def test_train_answers_with_the_documented_document(demo: Path) -> None:
     assert all(set(numbers) == METRICS for numbers in answer["rivals"].values())
     assert answer["test"] == answer["rivals"][answer["chosen"]]
     assert answer["immature"] > 0
+    assert 0 < answer["with_forward_leads"]["forward_leads"] <= answer["split"]["forward"]["leads"]
 
 
 def test_scores_have_the_documented_columns_in_order_and_are_ranked(demo: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from training.evaluation.delay_table import tabulate_delays
 from training.evaluation.evaluate import Interval
 from training.evaluation.evidence import BandRow, Evidence, judge
 from training.evaluation.examine import examine
+from training.evaluation.skill import Together
 from training.evaluation.slices import Partition
 from training.report.figures import CONTENDER_NAMES, build_figures
 from training.report.page import render_report
@@ -245,6 +246,29 @@ def test_no_skill_is_said_in_another_colour() -> None:
     assert ("p", {"class": "box noskill"}) in none.tags
     assert ("p", {"class": "box skill"}) in some.tags
     assert "What the model looks at" not in none.text
+
+
+def test_skill_that_rests_on_earlier_leads_too_says_so() -> None:
+    evidence = make_evidence()
+    sure = evidence.judged["lightgbm"]
+    unsure = replace(sure, against_base=Interval(sure.against_base.value, 2 * sure.against_base.value, 0.001))
+    both = Together(Interval(-0.03, -0.05, -0.01), forward_leads=1_430)
+    rests = "On the test period alone chance cannot be ruled out; together with 1,430 leads of the earlier forward"
+    faint = replace(evidence, judged={**evidence.judged, "lightgbm": unsure}, together=both)
+    assert rests in Page(render(faint)).text
+    assert f"{sure.metrics.log_loss:.4f} against" in faint.headline
+    assert "chance" not in replace(evidence, together=both).headline
+
+
+@pytest.mark.parametrize(
+    ("high", "words"),
+    [(0.002, ", nor together with 1,430 leads"), (-0.001, "; together with 1,430 leads of the earlier forward")],
+)
+def test_no_skill_says_what_earlier_leads_add(high: float, words: str) -> None:
+    both = Together(Interval(-0.03, -0.05, high), forward_leads=1_430)
+    headline = replace(make_evidence(skill=False), together=both).headline
+    assert headline.startswith("No skill: on the test period")
+    assert words in headline
 
 
 def test_numbers_of_all_contenders_are_shown() -> None:

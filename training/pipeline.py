@@ -150,6 +150,7 @@ def _facts(
         "pairs": None if contest.pairs is None else {**asdict(contest.pairs), "taken": bool(contest.pairs.taken)},
         "calibration": _tell_calibration(contest),
         "skill": evidence.skill,
+        "with_forward_leads": evidence.together.to_json() if evidence.together is not None else None,
         "headline": evidence.headline,
         "test": evidence.judged[evidence.chosen].metrics.to_json(),
         "rivals": {name: judged.metrics.to_json() for name, judged in evidence.judged.items()},

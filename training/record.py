@@ -124,6 +124,7 @@ def answer_for_machines(trained: Trained, *, run_id: str | None) -> dict[str, ob
         "run_id": run_id,
         "chosen": evidence.chosen,
         "skill": evidence.skill,
+        "with_forward_leads": evidence.together.to_json() if evidence.together is not None else None,
         "split": split,
         "test": evidence.judged[evidence.chosen].metrics.to_json(),
         "rivals": {name: judged.metrics.to_json() for name, judged in evidence.judged.items()},

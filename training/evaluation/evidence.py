@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from training.evaluation.certificate import Certificate
     from training.evaluation.delay_table import DelayTable
     from training.evaluation.examine import Examined
+    from training.evaluation.skill import Together
     from training.fitting.ladder import Step
     from training.leaks.verdict import Verdict
     from training.selection import Selection
@@ -92,6 +93,8 @@ class Evidence:
 
     Attributes
     ----------
+    skill
+        Whether the chosen model is shown to be better than the base rate, by the test period or by `together`.
     judged
         Every contender by name, `base_rate` first; `chosen` names the one that was saved.
     probability, converted
@@ -112,6 +115,9 @@ class Evidence:
         How long conversions took; null without dates.
     steps
         The ladder, rung by rung.
+    together
+        The chosen model beside the base rate on the test period and on earlier forward leads; null if the base rate is
+        chosen, or where there are none that earlier models knew nothing of. All other figures are of the test period.
     promises
         Which precision can be promised above which threshold.
     selection
@@ -145,22 +151,42 @@ class Evidence:
     promises: Sequence[Certificate] = ()
     selection: Selection | None = None
     weighted: tuple[float, float] | None = None
+    together: Together | None = None
 
     @property
     def headline(self) -> str:
-        """One sentence: is there skill, and how much."""
+        """Is there skill, how much, and what that rests on, in a sentence or three."""
         best = self.judged[self.chosen]
         gain = -best.against_base.value / self.judged[BASE].log_loss.value
         if not self.skill:
             return (
                 "No skill: on the test period the chosen model is not shown to be better than the base rate "
-                f"(log loss {best.metrics.log_loss:.4f}, base rate {self.judged[BASE].metrics.log_loss:.4f})."
+                f"(log loss {best.metrics.log_loss:.4f}, base rate {self.judged[BASE].metrics.log_loss:.4f})"
+                f"{self._say_why_not()}."
             )
         return (
             f"Log loss {best.metrics.log_loss:.4f} against {self.judged[BASE].metrics.log_loss:.4f} of the base rate: "
-            f"{gain:.1%} less. The tenth with the highest probability converts {best.metrics.lift_at_10:.1f} times as "
-            "often as all leads."
+            f"{gain:.1%} less. {self._say_ground()}The tenth with the highest probability converts "
+            f"{best.metrics.lift_at_10:.1f} times as often as all leads."
         )
+
+    def _say_ground(self) -> str:
+        """Say what skill rests on where the test period alone does not show it."""
+        if self.together is None or self.judged[self.chosen].against_base.high < 0:
+            return ""
+        return (
+            "On the test period alone chance cannot be ruled out; together with "
+            f"{self.together.forward_leads:,} leads of the earlier forward periods it can. "
+        )
+
+    def _say_why_not(self) -> str:
+        """Say what earlier forward leads add where there is no skill."""
+        if self.together is None:
+            return ""
+        more = f"{self.together.forward_leads:,} leads of the earlier forward periods"
+        if self.together.against_base.high >= 0:
+            return f", nor together with {more}"
+        return f"; together with {more} it would be, but on the latest leads it was worse"
 
     def leading_features(self, most: int = 15) -> list[tuple[ModelColumn, float]]:
         """Return the columns with the largest mean absolute contribution, largest first."""

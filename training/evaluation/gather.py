@@ -17,6 +17,7 @@ from training.evaluation.evaluate import Metrics, log_loss_per_row
 from training.evaluation.evidence import BASE, Evidence, judge, rate_by_age, rate_by_month
 from training.evaluation.examine import examine_period
 from training.evaluation.rivals import fit_odoo_naive_bayes
+from training.evaluation.skill import Said, has_skill, look_at_both
 
 if TYPE_CHECKING:
     from features.tables import Tables
@@ -49,7 +50,11 @@ def gather_evidence(
     probabilities["odoo_naive_bayes"] = _ask_odoo(examples, test)
     name = contest.chosen.name
     judged = judge(probabilities, converted, chosen=name, groups=groups, seed=seed)
-    skill = name != BASE and judged[name].against_base.high < 0
+    together = None
+    if name != BASE:
+        said = Said(probabilities[name], probabilities[BASE], converted, groups, examples.leads[test])
+        together = look_at_both(contest, examples, said)
+    skill = name != BASE and has_skill(judged[name].against_base, together)
     raw = model.estimator.log_odds(matrix)
     sample = test[np.random.default_rng(seed).permutation(len(test))[:_SAMPLE_ROWS]]
     if not skill:
@@ -60,6 +65,7 @@ def gather_evidence(
         project=project.settings.project.name,
         chosen=name,
         skill=skill,
+        together=together,
         horizon=format_duration(project.settings.outcome.horizon),
         split=examples.split,
         judged=judged,

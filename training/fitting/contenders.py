@@ -39,8 +39,10 @@ class Contender:
 
     Attributes
     ----------
+    said
+        Log-odds of the contest's forward rows as each origin said them: nothing is learnt from their outcomes.
     forward
-        Log-odds of the contest's forward rows, before calibration.
+        The same with the repair, before calibration.
     repair
         Offsets of a category that was wrong at all origins; part of the estimator. Null if none was.
     """
@@ -49,6 +51,7 @@ class Contender:
     estimator: Estimator
     calibration: CalibrationChoice
     level: LevelShift | None
+    said: Vector
     forward: Vector
     repair: Repair | None
 
@@ -243,7 +246,7 @@ def _calibrate(
     level = None
     if final.delays is not None and examples.split.final.at is not None and examples.importance is None:
         level = _follow(calibration, estimator, examples, final, horizon=horizon, miss=miss, follow=follow)
-    return Contender(rung, estimator, calibration, level, log_odds, repair)
+    return Contender(rung, estimator, calibration, level, said.log_odds[mature], log_odds, repair)
 
 
 def _keep_level(choice: CalibrationChoice, log_odds: Vector) -> CalibrationChoice:
