@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from features.catalogue import Catalogue
 from features.rows import build_features_of_rows
-from models.artefact import load_model
+from models.artefact import load_model, read_manifest
 from models.lead_model import LeadModel
 from models.registry import find_model
 
@@ -27,13 +27,10 @@ def load_named_model(project: Project, name: str = "champion") -> tuple[LeadMode
     ArtefactError
         It is damaged, or does not answer as it did when it was saved.
     """
-    catalogues: list[Catalogue] = []
+    folder = find_model(project.state, name)
+    catalogue = Catalogue.from_json(read_manifest(folder)["catalogue"])
 
     def build(canary: Mapping[str, Any]) -> pd.DataFrame:
-        return build_features_of_rows(canary["tables"], canary["snapshots"], catalogues[0])
+        return build_features_of_rows(canary["tables"], canary["snapshots"], catalogue)
 
-    folder = find_model(project.state, name)
-    plain = load_model(folder, verified=project.state / "verified")
-    catalogue = Catalogue.from_json(plain.manifest["catalogue"])  # type: ignore[arg-type]
-    catalogues.append(catalogue)
     return load_model(folder, build_canary=build, verified=project.state / "verified"), catalogue

@@ -37,16 +37,17 @@ class LeadPyfunc(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         from models.reasons import reason_columns
 
         frame = _fill_columns(model_input, self.model)
-        probability = self.model.probability(frame)
+        apart = self.model.take_apart(frame)
+        probability = self.model.calibrator.probability(apart.log_odds)
         low, high = self.model.bounds(probability)
         answers: dict[str, object] = {
             "probability": probability,
             "probability_low": low,
             "probability_high": high,
-            "log_odds": self.model.log_odds(frame),
+            "log_odds": apart.log_odds,
             "band": self.model.policy.assign(probability).tolist(),
         }
-        return pd.DataFrame(answers | reason_columns(self.model.reasons(frame, language="en")))
+        return pd.DataFrame(answers | reason_columns(self.model.tell(apart, frame, language="en")))
 
 
 def _fill_columns(frame: pd.DataFrame, model: LeadModel) -> pd.DataFrame:

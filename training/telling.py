@@ -140,7 +140,8 @@ class _Counts:
 
     def of(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Bucket:
         """Count leads, each at its first of the rows."""
-        _, first = np.unique(self.leads[rows], return_index=True)
+        own = self.leads[rows]
+        first = np.flatnonzero(np.diff(own, prepend=-1))  # rows of a lead follow one another
         usual = float(self.usual[rows][first].mean()) if len(first) else 0.0
         return Bucket(len(first), int(self.won[rows][first].sum()), usual)
 
