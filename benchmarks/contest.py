@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.histories import ROOT, History, true_probability, write_project
+from benchmarks.histories import ROOT, History, tell_truth, write_project
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +93,7 @@ def answer_of(folder: Path, name: str) -> dict[str, Any]:
 
 
 def train_ours(history: History, contest: Contest) -> None:
-    """Train our own model; keep the rows, the features, the probabilities, the truth where there is one, and the time.
+    """Train our own model; keep the rows, the features, the probabilities, the time, and the truth where there is one.
 
     The fit takes from the progress line that begins with "Fit" to the one that begins with "Judg"; the whole training
     with reading, features and the leak court is kept beside it.
@@ -108,7 +108,7 @@ def train_ours(history: History, contest: Contest) -> None:
         moments.setdefault(text[:3], (time.perf_counter(), time.process_time()))
 
     with tempfile.TemporaryDirectory(prefix="quality-") as home:
-        project, truth = write_project(history, Path(home) / "project")
+        project, crm = write_project(history, Path(home) / "project")
         started = time.perf_counter()
         try:
             trained = train_model(project, progress=note)
@@ -119,13 +119,13 @@ def train_ours(history: History, contest: Contest) -> None:
     wall, cpu = (
         end - start for start, end in zip(moments.get("Fit", nowhere), moments.get("Jud", nowhere), strict=True)
     )
-    _keep_rows(folder, trained, truth)
+    _keep_rows(folder, trained, crm)
     np.save(folder / f"{OURS}.npy", trained.evidence.probability)
     said = {"skill": bool(trained.evidence.skill), "chosen": trained.evidence.chosen}
     _write(folder, OURS, {**answer, "fit_seconds": wall, "cpu_seconds": cpu, "whole_seconds": whole, **said})
 
 
-def _keep_rows(folder: Path, trained: Trained, truth: object) -> None:
+def _keep_rows(folder: Path, trained: Trained, crm: object) -> None:
     import pandas as pd
 
     examples = trained.examples
@@ -137,8 +137,10 @@ def _keep_rows(folder: Path, trained: Trained, truth: object) -> None:
     rows["arrived"] = examples.arrived
     rows["recent"] = _latest_quarter(examples, side == "before")
     rows.to_parquet(folder / ROWS, index=False)
-    if truth is not None:
-        np.save(folder / "truth.npy", true_probability(truth, examples.snapshots.loc[side == "test"]))
+    if crm is not None:
+        truth, knowable = tell_truth(crm, examples.snapshots.loc[side == "test"])
+        np.save(folder / "truth.npy", truth)
+        np.save(folder / "knowable.npy", knowable)
 
 
 def _latest_quarter(examples: Examples, before: np.ndarray) -> np.ndarray:

@@ -77,14 +77,14 @@ class History:
 
 
 def write_project(history: History, folder: Path) -> tuple[Project, object]:
-    """Make a new project folder; return the project and, of a simulated history, its LeadTruth (else None)."""
+    """Make a new project folder; return the project and, of a simulated history, the SimulatedCrm (else None)."""
     from project.folder import find_project
 
     folder.mkdir(parents=True)
-    truth = _write_simulated(history, folder) if history.world == SIMULATED else _write_real(history, folder)
+    crm = _write_simulated(history, folder) if history.world == SIMULATED else _write_real(history, folder)
     with (folder / "leads.toml").open("a", encoding="utf-8") as file:
         file.write(f"\n[training]\nseed = {history.seed}\n")
-    return find_project(folder), truth
+    return find_project(folder), crm
 
 
 def _write_real(history: History, folder: Path) -> None:
@@ -119,12 +119,14 @@ def _write_simulated(history: History, folder: Path) -> object:
         text, changed = re.subn(pattern, new, text)
         assert changed, f"the demo's settings have no {pattern}"
     path.write_text(text, encoding="utf-8")
-    return crm.truth
+    return crm
 
 
-def true_probability(truth: object, snapshots: pd.DataFrame) -> NDArray[np.float64]:
-    """Return the true probability behind each snapshot (`lead_id`, `as_of`)."""
-    from training.simulator.crm import LeadTruth
+def tell_truth(crm: object, snapshots: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return of each snapshot (`lead_id`, `as_of`) the true probability, and the most that its records tell of it."""
+    from training.simulator.crm import SimulatedCrm
+    from training.simulator.knowable import knowable_probability
 
-    assert isinstance(truth, LeadTruth)
-    return truth.probability(snapshots["lead_id"], snapshots["as_of"], HORIZON)
+    assert isinstance(crm, SimulatedCrm)
+    asked = snapshots["lead_id"], snapshots["as_of"], HORIZON
+    return crm.truth.probability(*asked), knowable_probability(crm, *asked)

@@ -3,7 +3,8 @@
 Worlds: three real histories, and the simulator at several sizes, shares of positives, with and without drift. Every
 contender learns from the same rows before the test period, sees the same features, has the same number of threads, and
 is judged on the same rows of the test period. On simulated histories the true probabilities are known: `excess` is the
-expected log loss beyond theirs. A cell that is finished is not computed again.
+expected log loss beyond theirs. Part of it nobody can save, since intent is hidden; `beyond records` is what is left
+over a perfect reader of the same records. A cell that is finished is not computed again.
 
     python benchmarks/quality.py --out quality --worlds simulated --sizes 2000 20000 --seeds 1 2 3
 

@@ -20,7 +20,8 @@ Flags = NDArray[np.bool_]
 _GRID, _DRAWS, _BISECTIONS = 2_048, 100, 20
 FIGURES = {
     "log_loss": "log loss", "brier": "Brier", "auc": "AUC", "lift_at_10": "lift at 10 %", "slope": "slope",
-    "calibration_error": "cal. error", "noise_floor": "its floor", "excess": "excess ×10⁴", "fit_seconds": "fit s",
+    "calibration_error": "cal. error", "noise_floor": "its floor", "excess": "excess ×10⁴",
+    "beyond": "beyond records", "fit_seconds": "fit s",
 }  # fmt: skip
 
 
@@ -39,6 +40,8 @@ class Comparison:
     excess, closest, closest_excess
         Mean expected excess over the truth (10⁻⁴ nats) of ours and of the rival with the lowest one: free of the luck
         of a small test period, which decides who has the lowest log loss there. Only simulated cells have it.
+    unknowable, usual
+        The same of a perfect reader of the records, below which no model comes, and of LightGBM as it comes.
     """
 
     cell: str
@@ -54,11 +57,18 @@ class Comparison:
     excess: float = float("nan")
     closest: str = ""
     closest_excess: float = float("nan")
+    unknowable: float = float("nan")
+    usual: float = float("nan")
 
     @property
     def percent(self) -> float:
         """The difference in percent of the rival's log loss."""
         return 100 * self.difference / self.best
+
+    @property
+    def ratio(self) -> float:
+        """Ours over LightGBM's default, both less what no model can know."""
+        return (self.excess - self.unknowable) / (self.usual - self.unknowable)
 
 
 def collect_figures(histories: Sequence[History], contenders: Sequence[str], contest: Contest) -> pd.DataFrame:
@@ -82,8 +92,10 @@ def _judge(answer: Mapping[str, Any], folder: Path, *, seed: int) -> dict[str, o
         "rows": metrics.n, "positives": metrics.positives, "skill": answer.get("skill"),
         "chosen": answer.get("chosen"), "log_loss": metrics.log_loss, "brier": metrics.brier, "auc": metrics.auc,
         "lift_at_10": metrics.lift_at_10, "slope": metrics.calibration_slope, "calibration_error": error,
-        "noise_floor": floor, "excess": excess_log_loss(probability, folder), "fit_seconds": answer["fit_seconds"],
-        "cpu_seconds": answer["cpu_seconds"], "whole_seconds": answer.get("whole_seconds"),
+        "noise_floor": floor, "excess": excess_log_loss(probability, folder),
+        "beyond": excess_log_loss(probability, folder) - _excess_of_records(folder),
+        "fit_seconds": answer["fit_seconds"], "cpu_seconds": answer["cpu_seconds"],
+        "whole_seconds": answer.get("whole_seconds"),
     }  # fmt: skip
 
 
@@ -102,6 +114,12 @@ def excess_log_loss(probability: Vector, folder: Path) -> float:
         won = np.where(truth > 0, truth * np.log(truth / said), 0.0)
         lost = np.where(lose > 0, lose * np.log(lose / (1 - said)), 0.0)
     return float(1e4 * np.mean(won + lost))
+
+
+def _excess_of_records(folder: Path) -> float:
+    """Return the excess of a reader who knows every rate and effect of the simulation and reads the same records."""
+    path = folder / "knowable.npy"
+    return excess_log_loss(np.load(path), folder) if path.exists() else float("nan")
 
 
 def calibration_error(probability: Vector, converted: Flags, *, leads: NDArray[np.int64], seed: int) -> Vector:
@@ -158,12 +176,16 @@ def compare(figures: pd.DataFrame, histories: Sequence[History], contest: Contes
     return found
 
 
-def _closest_to_the_truth(rows: pd.DataFrame, contenders: list[str]) -> tuple[float, str, float]:
-    means = rows.loc[rows["contender"].isin(contenders)].groupby("contender")["excess"].mean().dropna()
+def _closest_to_the_truth(rows: pd.DataFrame, contenders: list[str]) -> tuple[float, str, float, float, float]:
+    nothing = float("nan")
+    fine = rows.loc[rows["contender"].isin(contenders)]
+    means = fine.groupby("contender")["excess"].mean().dropna()
     if OURS not in means:
-        return float("nan"), "", float("nan")
+        return nothing, "", nothing, nothing, nothing
     rivals = means.drop(OURS)
-    return float(means[OURS]), str(rivals.idxmin()), float(rivals.min())
+    unknowable = float((fine["excess"] - fine["beyond"]).mean())
+    usual = float(means.get("lightgbm_default", nothing))
+    return float(means[OURS]), str(rivals.idxmin()), float(rivals.min()), unknowable, usual
 
 
 def _pool(histories: Sequence[History], rival: str, contest: Contest) -> tuple[float, float, float]:
@@ -204,12 +226,20 @@ def write_cells(figures: pd.DataFrame, contenders: Sequence[str]) -> str:
 def write_summary(comparisons: Sequence[Comparison]) -> str:
     """Write what it comes to: a row a cell, then the three sentences."""
     heads = ["cell", "seeds", "ours", "best rival", "its log loss", "base rate", "ours − best", "95 % interval", "in %"]
-    heads += ["excess ×10⁴", "closest rival", "its excess"]
+    heads += [
+        "excess ×10⁴",
+        "closest rival",
+        "its excess",
+        "perfect reader",
+        "LightGBM default",
+        "ratio beyond records",
+    ]
     text = [_line(heads), _line(["---"] + ["---:"] * (len(heads) - 1))]
     text += [
         _line([one.cell, str(one.seeds), f"{one.ours:.4f}", one.rival, f"{one.best:.4f}", f"{one.base:.4f}",
                f"{one.difference:+.4f}", f"{one.low:+.4f} … {one.high:+.4f}", f"{one.percent:+.2f}",
-               _show(one.excess, "excess"), one.closest or "–", _show(one.closest_excess, "excess")])
+               _show(one.excess, "excess"), one.closest or "–", _show(one.closest_excess, "excess"),
+               _show(one.unknowable, "excess"), _show(one.usual, "excess"), _show(one.ratio, "ratio")])
         for one in comparisons
     ]  # fmt: skip
     if not comparisons:
@@ -240,5 +270,7 @@ def _line(words: Sequence[str]) -> str:
 def _show(value: float, figure: str) -> str:
     if np.isnan(value):
         return "–"
-    digits = {"excess": 0, "fit_seconds": 1, "lift_at_10": 2, "slope": 2, "auc": 3}.get(figure, 4)
+    digits = {"excess": 0, "beyond": 0, "ratio": 2, "fit_seconds": 1, "lift_at_10": 2, "slope": 2, "auc": 3}.get(
+        figure, 4
+    )
     return f"{value:.{digits}f}"

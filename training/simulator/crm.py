@@ -28,8 +28,6 @@ __all__ = ["SIMULATED_LABELS", "LeadTruth", "SimulatedCrm", "simulate_crm", "wri
 
 _DAY = 86_400
 _NEVER_DAYS = 36_500.0
-# Events: exp(age / 3) in the ten days before creation, then exp(-age / 20) and a flat tail, up to 120 days.
-_BEFORE, _RISE, _DECAY, _TAIL, _LIFE = 10.0, 3.0, 20.0, 0.05, 120
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ def simulate_crm(
     leads = people.describe_leads(latent, accounts, rng=rngs[2])
     score = _score(latent, drift=drift, season=season, signal=signal, rng=rngs[1])
     score = score + shock * (latent["share"].to_numpy() >= shock_from)
-    truth = decide_truth(latent, leads["lead_id"], score=score, base_rate=base_rate)
+    truth = decide_truth(latent, leads["lead_id"], score=score, base_rate=base_rate, signal=signal)
     if shuffle_outcomes:
         truth, dealt = shuffle_truth(truth, seed=seed)
         latent = latent.assign(spam=latent["spam"].to_numpy()[dealt], duplicate=latent["duplicate"].to_numpy()[dealt])
@@ -214,7 +212,9 @@ def _close(latent: pd.DataFrame, truth: LeadTruth, *, end: int, rng: np.random.G
     centre, sigma = np.where(won, truth.win_centre, truth.loss_centre), np.where(won, WIN_SIGMA, LOSS_SIGMA)
     days = np.where(won | lost, np.exp(centre + sigma * rng.standard_normal(n)), _NEVER_DAYS)
     closed = truth.created + np.ceil(days * _DAY).astype(np.int64)
-    return latent.assign(closed=closed, won=won, stop=np.minimum(np.minimum(closed, end), truth.created + _LIFE * _DAY))
+    return latent.assign(
+        closed=closed, won=won, stop=np.minimum(np.minimum(closed, end), truth.created + words.LIFE * _DAY)
+    )
 
 
 def _occur(kind: Kind, latent: pd.DataFrame, *, rng: np.random.Generator) -> tuple[Codes, Codes]:
@@ -224,17 +224,14 @@ def _occur(kind: Kind, latent: pd.DataFrame, *, rng: np.random.Generator) -> tup
     """
     created, size = latent["created"].to_numpy(), latent["employees"].to_numpy() / 90
     days = (latent["stop"].to_numpy() - created) / _DAY
-    floor = np.exp(-_BEFORE / _RISE)
-    before = _RISE * (1 - floor) * kind.before
-    early = before + _DECAY * (1 - np.exp(-days / _DECAY))
-    mass = early + _TAIL * days
+    before, early, mass = words.masses(kind, days)
     level = kind.rate / words.WEEK.mean() * np.exp(kind.intent * latent["intent"].to_numpy() - kind.intent**2 / 2)
     lead = np.repeat(np.arange(len(latent)), rng.poisson(level * size**0.08 * mass))
     at = rng.random(len(lead)) * mass[lead]
     # Each part of the shape turns its share of the mass into an age by its own inverse integral.
-    rise = _RISE * np.log(np.minimum(at / _RISE + floor, 1))
-    decay = -_DECAY * np.log1p(-np.clip((at - before) / _DECAY, 0, 0.999999))
-    age = np.select([at < before, at < early[lead]], [rise, decay], (at - early[lead]) / _TAIL)
+    rise = words.RISE * np.log(np.minimum(at / words.RISE + np.exp(-words.BEFORE / words.RISE), 1))
+    decay = -words.DECAY * np.log1p(-np.clip((at - before) / words.DECAY, 0, 0.999999))
+    age = np.select([at < before, at < early[lead]], [rise, decay], (at - early[lead]) / words.TAIL)
     moment = created[lead] + np.floor(age * _DAY).astype(np.int64)
     offsets = np.array([country.utc_offset for country in words.COUNTRIES])[latent["country"]]
     busy = rng.random(len(lead)) < words.busyness(moment, offsets[lead])
@@ -246,7 +243,8 @@ def _draw_events(kinds: Sequence[Kind], latent: pd.DataFrame, *, rng: np.random.
     draws = [_occur(kind, latent, rng=rng) for kind in kinds]
     kind = np.repeat(np.arange(len(kinds)), [len(lead) for lead, _ in draws])
     lead, moment = np.concatenate([lead for lead, _ in draws]), np.concatenate([moment for _, moment in draws])
-    n, noise = len(lead), 0.15 * latent["intent"].to_numpy()[lead] + 0.6 * rng.standard_normal(len(lead))
+    n, spread = len(lead), words.MEASURE_SPREAD * rng.standard_normal(len(lead))
+    noise = words.MEASURE_INTENT * latent["intent"].to_numpy()[lead] + spread
     late = np.array([kind.mail for kind in kinds])[kind] & (rng.random(n) < 0.03)
     known = moment + np.where(late, rng.random(n) * 2 * _DAY, rng.exponential(240, n)).astype(np.int64)
     value = np.round(np.array([kind.value or np.nan for kind in kinds])[kind] * np.minimum(np.exp(noise), 5))

@@ -29,7 +29,10 @@ from training.simulator.words import (
     take,
 )
 
-__all__ = ["describe_accounts", "describe_leads"]
+__all__ = ["BUDGET_CUTS", "BUDGET_INTENT", "BUDGET_SIZE", "describe_accounts", "describe_leads"]
+
+# What a lead says of its budget: cuts of 0.4 z + 0.2 ln(employees / 90) + N(0, 1).
+BUDGET_INTENT, BUDGET_SIZE, BUDGET_CUTS = 0.4, 0.2, (-0.2, 0.7)
 
 # "как пишется:how a mail address spells it"; a word alone is spelt as it is.
 _MEN = split_words(
@@ -155,7 +158,7 @@ def describe_leads(latent: pd.DataFrame, accounts: pd.DataFrame, *, rng: np.rand
     intent, employees, channel = latent["intent"], latent["employees"], latent["channel"].to_numpy()
     guess = employees * np.exp(0.35 * rng.standard_normal(n))
     rounding = 10 ** np.maximum(np.floor(np.log10(guess)) - 1, 0)
-    money = 0.4 * intent + 0.2 * np.log(employees / 90) + rng.standard_normal(n)
+    money = BUDGET_INTENT * intent + BUDGET_SIZE * np.log(employees / 90) + rng.standard_normal(n)
     campaigns = [f"{level.name}_{topic}" for level in CHANNELS for topic in CAMPAIGN_TOPICS]
     return pd.DataFrame(
         {
@@ -168,7 +171,7 @@ def describe_leads(latent: pd.DataFrame, accounts: pd.DataFrame, *, rng: np.rand
             "country": pick([level.name for level in COUNTRIES], country),
             "role": pick([level.name for level in ROLES], latent["role"].to_numpy()),
             "company_size_answer": (np.ceil(guess / rounding) * rounding).astype("Int64").mask(rng.random(n) < 0.25),
-            "budget_answer": pick(BUDGETS, np.digitize(money, (-0.2, 0.7))).mask(rng.random(n) < 0.45),
+            "budget_answer": pick(BUDGETS, np.digitize(money, BUDGET_CUTS)).mask(rng.random(n) < 0.45),
             "message": write_messages(rng, country, intent=intent.to_numpy(), spam=spam),
             "spam_check": pick(("passed", "failed"), (spam & (rng.random(n) < 0.9)).astype(np.int64)),
             "present_customer": pick(("no", "yes"), latent["customer"].to_numpy().astype(np.int64)),

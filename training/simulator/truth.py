@@ -21,7 +21,7 @@ from scipy.special import expit, ndtr
 from project.errors import SettingsError
 from training.simulator.words import Codes, Floats
 
-__all__ = ["LOSS_SIGMA", "WIN_SIGMA", "LeadTruth", "decide_truth", "neglect_leads", "shuffle_truth"]
+__all__ = ["LOSS_SIGMA", "WIN_SIGMA", "LeadTruth", "decide_truth", "neglect_leads", "shuffle_truth", "win_centres"]
 
 _DAY = 86_400
 WIN_SIGMA, LOSS_SIGMA = 0.9, 1.0
@@ -40,6 +40,9 @@ class LeadTruth:
         q, the probability to buy ever; exactly 0 for spam and duplicates.
     win_centre, loss_share, loss_centre
         Mean of ln(days to buy), the share r of the others that is marked lost, mean of ln(days until then).
+    fixed, firm_size, signal
+        What else decides once the hidden intent z is given: η = fixed + signal · z, and the size of the firm. Not a
+        number where fates were dealt at random, since nothing tells of them.
     """
 
     lead_ids: pd.Index[str]
@@ -48,6 +51,9 @@ class LeadTruth:
     win_centre: Floats
     loss_share: Floats
     loss_centre: Floats
+    fixed: Floats
+    firm_size: Floats
+    signal: float
 
     def probability(
         self, lead_ids: Sequence[str] | pd.Series, as_of: datetime | pd.Series | pd.DatetimeIndex, horizon: timedelta
@@ -57,28 +63,56 @@ class LeadTruth:
         `as_of` is one moment for all or one for each, UTC if it has no zone. The formula is the module's. A lead that
         is unknown, or was not created yet, raises SettingsError.
         """
-        place = self.lead_ids.get_indexer(pd.Index(lead_ids))
-        moments = pd.DatetimeIndex(pd.to_datetime([as_of] if isinstance(as_of, datetime) else as_of, utc=True))
-        age = (moments.as_unit("us").asi8 / 1e6 - self.created[place]) / _DAY
-        if (place < 0).any() or (age < 0).any():
+        place, moments = self.find(lead_ids, as_of)
+        wins, remains = self.odds_of(place, moments, horizon, self.chance[place], self.win_centre[place])
+        return np.asarray(wins / remains, dtype=np.float64)
+
+    def find(
+        self, lead_ids: Sequence[str] | pd.Series, as_of: datetime | pd.Series | pd.DatetimeIndex
+    ) -> tuple[Codes, Floats]:
+        """Return the places of leads, and the moments in seconds since 1970; raises as `probability` does."""
+        place = np.asarray(self.lead_ids.get_indexer(pd.Index(lead_ids)), dtype=np.int64)
+        asked = pd.DatetimeIndex(pd.to_datetime([as_of] if isinstance(as_of, datetime) else as_of, utc=True))
+        moments = np.broadcast_to(np.asarray(asked.as_unit("us").asi8 / 1e6), place.shape)
+        if (place < 0).any() or (moments < self.created[place]).any():
             raise SettingsError("A lead is unknown or not created yet. Ask for leads of this simulation, once created.")
-        q, centre = self.chance[place], self.win_centre[place]
+        return place, moments
+
+    def odds_of(
+        self, place: Codes, moments: Floats, horizon: timedelta, chance: Floats, centre: Floats
+    ) -> tuple[Floats, Floats]:
+        """Return P(won within the horizon, open until then) and P(open until then), for these q and centres.
+
+        `place` and `moments` have shape (rows,); `chance` and `centre` that shape, or (points, rows).
+        """
+        age = (moments - self.created[place]) / _DAY
         now = _survival(age, centre, sigma=WIN_SIGMA)
         later = _survival(age + horizon.total_seconds() / _DAY, centre, sigma=WIN_SIGMA)
         lost = self.loss_share[place] * (1 - _survival(age, self.loss_centre[place], sigma=LOSS_SIGMA))
-        return np.asarray(q * (now - later) / (q * now + (1 - q) * (1 - lost)), dtype=np.float64)
+        return chance * (now - later), chance * now + (1 - chance) * (1 - lost)
 
 
-def decide_truth(latent: pd.DataFrame, lead_ids: pd.Series, *, score: Floats, base_rate: float) -> LeadTruth:
+def win_centres(employees: Floats, intent: Floats) -> Floats:
+    """Return the mean of ln(days to buy): the willing are quicker, large firms slower."""
+    large = np.clip(np.log10(employees / 100), 0, 2)
+    return np.asarray(np.log(15.5) - 0.15 * intent + 0.3 * large)
+
+
+def decide_truth(
+    latent: pd.DataFrame, lead_ids: pd.Series, *, score: Floats, base_rate: float, signal: float
+) -> LeadTruth:
     """Fix every lead's probabilities and delays; b makes the mean of q F_c(60 days) the base rate."""
     junk = (latent["spam"] | latent["duplicate"]).to_numpy()
-    large = np.clip(np.log10(latent["employees"].to_numpy() / 100), 0, 2)
-    win_centre = np.log(15.5) - 0.15 * latent["intent"].to_numpy() + 0.3 * large
+    intent, employees = latent["intent"].to_numpy(), latent["employees"].to_numpy(dtype=np.float64)
+    win_centre = win_centres(employees, intent)
     within = (1 - _survival(np.full(1, 60.0), win_centre, sigma=WIN_SIGMA)) * ~junk
     b = bisect(lambda b: float(np.mean(expit(b + score) * within)) - base_rate, -100, 100)
     chance, loss_share = np.where(junk, 0.0, expit(b + score)), np.where(junk, 0.98, 0.75)
     loss_centre = np.log(np.select([latent["duplicate"], latent["spam"]], [2.0, 1.0], 20.0))
-    return LeadTruth(pd.Index(lead_ids), latent["created"].to_numpy(), chance, win_centre, loss_share, loss_centre)
+    return LeadTruth(
+        pd.Index(lead_ids), latent["created"].to_numpy(), chance, win_centre, loss_share, loss_centre,
+        b + score - signal * intent, employees, signal,
+    )  # fmt: skip
 
 
 def shuffle_truth(truth: LeadTruth, *, seed: int) -> tuple[LeadTruth, Codes]:
@@ -90,6 +124,7 @@ def shuffle_truth(truth: LeadTruth, *, seed: int) -> tuple[LeadTruth, Codes]:
         win_centre=truth.win_centre[dealt],
         loss_share=truth.loss_share[dealt],
         loss_centre=truth.loss_centre[dealt],
+        fixed=np.full(len(dealt), np.nan),
     ), dealt
 
 

@@ -10,18 +10,25 @@ import pandas as pd
 from numpy.typing import NDArray
 
 __all__ = [
+    "BEFORE",
     "BUDGETS",
     "CAMPAIGN_TOPICS",
     "CHANNELS",
     "COUNTRIES",
     "CYRILLIC",
+    "DECAY",
     "FITS",
     "INDUSTRIES",
     "KINDS",
+    "LIFE",
     "LOST_REASONS",
+    "MEASURE_INTENT",
+    "MEASURE_SPREAD",
     "PAIR",
+    "RISE",
     "ROLES",
     "SIMULATED_LABELS",
+    "TAIL",
     "TOUCH_KINDS",
     "WEEK",
     "Codes",
@@ -34,6 +41,7 @@ __all__ = [
     "choose_topics",
     "draw",
     "effects",
+    "masses",
     "pick",
     "split_words",
     "take",
@@ -138,6 +146,10 @@ TOUCH_KINDS = (
 # Monday 00:00 to Sunday 23:00, local; nine to six on weekdays is the busiest.
 _DAY = np.select([np.arange(24) < 7, np.arange(24) < 9, np.arange(24) < 18], [0.06, 0.35, 1.0], 0.35)
 WEEK = np.concatenate([_DAY] * 5 + [0.3 * _DAY] * 2)
+# Events: exp(age / 3) in the ten days before creation, then exp(-age / 20) and a flat tail, up to 120 days.
+BEFORE, RISE, DECAY, TAIL, LIFE = 10.0, 3.0, 20.0, 0.05, 120
+# The measure of an event is its median times exp(0.15 z + 0.6 N(0, 1)).
+MEASURE_INTENT, MEASURE_SPREAD = 0.15, 0.6
 SIMULATED_LABELS: dict[str, tuple[str, str]] = {kind.name: kind.labels for kind in KINDS}
 
 
@@ -145,6 +157,13 @@ def draw(rng: np.random.Generator, levels: Levels, n: int) -> Codes:
     """Draw `n` codes of levels by their shares."""
     shares = np.array([level.share for level in levels])
     return rng.choice(len(levels), n, p=shares / shares.sum())
+
+
+def masses(kind: Kind, days: Floats) -> tuple[float, Floats, Floats]:
+    """Return how much of a kind's events lies before creation, before that and the decay, and in all, by that age."""
+    before = RISE * (1 - np.exp(-BEFORE / RISE)) * kind.before
+    early = before + DECAY * (1 - np.exp(-days / DECAY))
+    return before, early, early + TAIL * days
 
 
 def choose_topics(rng: np.random.Generator, channel: Codes, *, share: Floats, new_campaigns: bool) -> Codes:
