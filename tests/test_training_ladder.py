@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from small_models import make_data
-from training.fitting.ladder import Forward, Plan, Rung, climb, fit_naive_bayes, supported_rungs
+from training.fitting.ladder import Forward, Plan, Rung, climb, supported_rungs
 
 
 def said(losses: dict[Rung, np.ndarray]) -> dict[Rung, Forward]:
@@ -17,28 +16,28 @@ def test_a_step_up_must_be_worth_more_than_a_standard_error() -> None:
     noise = chance.normal(0.0, 0.1, 400)
     noise -= noise.mean()
     losses: dict[Rung, np.ndarray] = {"base_rate": base, "logistic": base - 0.02, "lightgbm": base - 0.022 + noise}
-    steps = climb(said(losses), losses, groups=np.arange(400))
+    steps = climb(said(losses), losses, losses, groups=np.arange(400))
     assert [step.held for step in steps] == [True, True, False]
     assert steps[2].gain > 0
     assert abs(steps[2].error - 0.005) < 0.0006
     # the same gain is taken where it is sure
     losses["lightgbm"] = base - 0.022 + noise / 20
-    assert climb(said(losses), losses, groups=np.arange(400))[2].held
+    assert climb(said(losses), losses, losses, groups=np.arange(400))[2].held
 
 
 def test_rows_of_one_account_are_not_several_pieces_of_evidence() -> None:
     chance = np.random.default_rng(1)
     gain = np.repeat(chance.normal(0.005, 0.05, 100), 6)
     losses: dict[Rung, np.ndarray] = {"base_rate": np.full(600, 0.4), "logistic": 0.4 - gain}
-    alone = climb(said(losses), losses, groups=np.arange(600))[1].error
-    together = climb(said(losses), losses, groups=np.repeat(np.arange(100), 6))[1].error
+    alone = climb(said(losses), losses, losses, groups=np.arange(600))[1].error
+    together = climb(said(losses), losses, losses, groups=np.repeat(np.arange(100), 6))[1].error
     assert together / alone > 2.3
 
 
 def test_what_is_held_is_compared_with_what_was_held() -> None:
     flat = np.full(50, 0.4)
     losses: dict[Rung, np.ndarray] = {"base_rate": flat, "naive_bayes": flat + 0.1, "logistic": flat - 0.01}
-    steps = climb(said(losses), losses, groups=np.arange(50))
+    steps = climb(said(losses), losses, losses, groups=np.arange(50))
     assert [step.held for step in steps] == [True, False, True]
     assert abs(steps[2].gain - 0.01) < 1e-12
 
@@ -52,15 +51,19 @@ def test_few_conversions_support_the_lower_rungs_and_the_note_says_what_is_missi
     assert supported_rungs(200) == (("base_rate", "naive_bayes", "logistic", "lightgbm", "blend"), None)
 
 
-def test_naive_bayes_adds_up_the_log_odds_of_levels() -> None:
-    data = make_data(2_000, seed=1)
-    model = fit_naive_bayes(data)
-    shares, base = model.contributions(data.matrix)
-    assert np.array_equal(shares[:, :3], np.zeros((2_000, 3)))
-    np.testing.assert_allclose(shares.sum(axis=1) + base, model.log_odds(data.matrix), atol=1e-12)
-    rate = data.target.mean()
-    ads = data.matrix[:, 3] == 1
-    told = (data.target[ads].sum() + 20 * rate) / (ads.sum() + 20)
-    step = np.log(told / (1 - told)) - np.log(rate / (1 - rate))
-    mean = model.terms[3].mean
-    np.testing.assert_allclose(shares[ads, 3], step - mean, atol=1e-12)
+def test_beside_the_base_rate_a_rung_is_taken_half_way_to_it() -> None:
+    flat = np.full(50, 0.4)
+    losses: dict[Rung, np.ndarray] = {"base_rate": flat, "logistic": flat + 0.01, "lightgbm": flat + 0.005}
+    cautious: dict[Rung, np.ndarray] = {"base_rate": flat, "logistic": flat - 0.002, "lightgbm": flat - 0.001}
+    steps = climb(said(losses), losses, cautious, groups=np.arange(50))
+    assert [step.held for step in steps] == [True, True, True]
+    assert [round(step.gain, 9) for step in steps] == [0.0, 0.002, 0.005]
+
+
+def test_half_way_is_in_log_odds() -> None:
+    rows = np.arange(2)
+    one, base = (
+        Forward(Plan("logistic"), rows, np.array([2.0, -3.0])),
+        Forward(Plan("base_rate"), rows, np.full(2, -1.0)),
+    )
+    assert one.half_way(base).log_odds.tolist() == [0.5, -2.0]

@@ -175,7 +175,7 @@ class Evidence:
         if self.together is None or self.judged[self.chosen].against_base.high < 0:
             return ""
         return (
-            "On the test period alone chance cannot be ruled out; together with "
+            "On the test period alone chance cannot be ruled out; by the order of those and of "
             f"{self.together.forward_leads:,} leads of the earlier forward periods it can. "
         )
 
@@ -184,9 +184,9 @@ class Evidence:
         if self.together is None:
             return ""
         more = f"{self.together.forward_leads:,} leads of the earlier forward periods"
-        if self.together.against_base.high >= 0:
-            return f", nor together with {more}"
-        return f"; together with {more} it would be, but on the latest leads it was worse"
+        if not self.together.beats_chance:
+            return f", nor does the order of these and of {more} show it"
+        return f"; the order of these and of {more} is better than chance, but on the latest leads the log loss is not"
 
     def leading_features(self, most: int = 15) -> list[tuple[ModelColumn, float]]:
         """Return the columns with the largest mean absolute contribution, largest first."""

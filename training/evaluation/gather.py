@@ -52,7 +52,7 @@ def gather_evidence(
     judged = judge(probabilities, converted, chosen=name, groups=groups, seed=seed)
     together = None
     if name != BASE:
-        said = Said(probabilities[name], probabilities[BASE], converted, groups, examples.leads[test])
+        said = Said(probabilities[name], np.zeros(len(test), dtype=np.intp), converted, groups, examples.leads[test])
         together = look_at_both(contest, examples, said)
     skill = name != BASE and has_skill(judged[name].against_base, together)
     raw = model.estimator.log_odds(matrix)

@@ -12,7 +12,13 @@ from training.evaluation.decomposition import recalibrate
 from training.evaluation.evaluate import Interval
 from training.evaluation.resample import clustered_error
 
-__all__ = ["auc_with_interval", "average_precision_with_interval", "best_per_lead", "gains_with_intervals"]
+__all__ = [
+    "auc_with_interval",
+    "average_precision_with_interval",
+    "best_per_lead",
+    "gains_with_intervals",
+    "pull_on_auc",
+]
 
 Vector = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -26,18 +32,25 @@ def auc_with_interval(probability: Vector, converted: Flags, *, groups: NDArray[
     The pull of a lead that converted is the share of the others that it outranks, ties counting half, and the other way
     round (DeLong, DeLong & Clarke-Pearson 1988), summed over groups (Obuchowski 1997).
     """
-    wins = int(converted.sum())
-    if wins in (0, len(converted)):
+    if int(converted.sum()) in (0, len(converted)):
         return _NOTHING
-    _, place, rows = np.unique(probability, return_inverse=True, return_counts=True)
-    won = np.bincount(place, weights=converted)
+    area, pull = pull_on_auc(probability, converted)
+    return _on_logit_scale(area, clustered_error(pull, groups))
+
+
+def pull_on_auc(said: Vector, converted: Flags) -> tuple[float, Vector]:
+    """Return the area under the ROC curve, and each row's pull on it, shape (rows,), with mean 0.
+
+    Some rows have to be converted, and some not.
+    """
+    _, place, rows = np.unique(said, return_inverse=True, return_counts=True)
+    wins, won = int(converted.sum()), np.bincount(place, weights=converted)
     lost = rows - won
     outranked = (lost.cumsum() - 0.5 * lost)[place] / lost.sum()
     outranking = 1.0 - (won.cumsum() - 0.5 * won)[place] / wins
     area = float(outranked[converted].mean())
     share = wins / len(converted)
-    influence = np.where(converted, (outranked - area) / share, (outranking - area) / (1.0 - share))
-    return _on_logit_scale(area, clustered_error(influence, groups))
+    return area, np.where(converted, (outranked - area) / share, (outranking - area) / (1.0 - share))
 
 
 def average_precision_with_interval(probability: Vector, converted: Flags, *, groups: NDArray[np.int64]) -> Interval:

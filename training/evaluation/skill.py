@@ -1,14 +1,14 @@
 """Whether a model is shown to know more than the base rate: by the test period, or together with earlier forward leads.
 
-A test period of a few hundred leads misses a faint signal that is there. What models of earlier moments said of the
-leads that came next is no less honest, so both are asked together, under these conditions:
+A test period of a few hundred leads misses a faint signal that is there. How models of earlier moments ordered the
+leads that came next is no less honest evidence, so both are asked together, under these conditions:
 
-- Nothing that was learnt from those leads' outcomes counts: neither calibration nor repair. Instead each earlier model
-  is taken half way to the base rate of its moment, in log-odds: it was fitted on fewer leads, and says too much.
-- Its rival is the base rate as it was known then.
+- Only the order of leads counts, and only among those of which one model spoke: the models of earlier moments were
+  fitted on fewer leads and say too much, and nothing that was learnt from outcomes, calibration or repair, bears on it.
 - An earlier model that was told labels from after its moment, for want of history, is left out.
-- The model is the best of several on the forward rows: the interval holds for all of them at once (Bonferroni).
-- The test period must speak for the model by itself, if not surely.
+- The model is the best of several on the forward rows: the interval holds for all of them at once (Bonferroni), and
+  with a level that leaves room for what was tried within each of them.
+- The test period must speak for the model by itself, in log loss, if not surely.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluation.evaluate import Interval, log_loss_per_row, standard_error
+from training.evaluation.evaluate import Interval
+from training.evaluation.ranking import pull_on_auc
+from training.evaluation.resample import clustered_error
 
 if TYPE_CHECKING:
     from training.examples import Examples
@@ -28,81 +30,87 @@ if TYPE_CHECKING:
 __all__ = ["Said", "Together", "add_forward", "has_skill", "look_at_both", "recall_forward"]
 
 Vector = NDArray[np.float64]
-_HALF = 0.5
-_TAIL = 0.025
+_TAIL = 0.005
+_CHANCE = 0.5
 
 
 @dataclass(frozen=True)
 class Said:
-    """What a model and the base rate said of some rows whose outcome they did not know, and what came of them.
+    """What models said of rows whose outcome they did not know, and what came of them; shape (rows,) in every field.
 
     Attributes
     ----------
+    order
+        The larger, the likelier to convert; in any unit, since it is only compared within a model.
+    model
+        A number for the model that said it.
     groups, leads
-        Account and lead of each row; rows of one account are drawn together.
+        Account and lead of each row; rows of one account count together.
     """
 
-    model: Vector
-    base: Vector
+    order: Vector
+    model: NDArray[np.intp]
     converted: NDArray[np.bool_]
     groups: NDArray[np.int64]
     leads: NDArray[np.str_]
 
-    @property
-    def gap(self) -> Vector:
-        """Log loss of the model minus that of the base rate, row by row."""
-        return log_loss_per_row(self.model, self.converted) - log_loss_per_row(self.base, self.converted)
-
 
 @dataclass(frozen=True)
 class Together:
-    """The chosen model beside the base rate on forward and test rows.
+    """How the chosen model, and those like it at earlier moments, ordered leads whose outcome they did not know.
 
     Attributes
     ----------
-    against_base
-        Log loss minus the base rate's, with an interval wide enough for the best of all models that were tried.
+    order
+        How often one that converted was put before one that did not, with an interval wide enough for the best of all
+        models that were tried.
     forward_leads
         How many leads the forward rows are of.
     """
 
-    against_base: Interval
+    order: Interval
     forward_leads: int
+
+    @property
+    def beats_chance(self) -> bool:
+        """Whether the order is better than an arbitrary one, beyond doubt."""
+        return self.order.low > _CHANCE
 
     def to_json(self) -> dict[str, float | int]:
         """Return the form that manifests show."""
-        return {**asdict(self.against_base), "forward_leads": self.forward_leads}
+        return {**asdict(self.order), "forward_leads": self.forward_leads}
 
 
 def look_at_both(contest: Contest, examples: Examples, test: Said) -> Together | None:
-    """Return the chosen model's gap to the base rate over forward and test rows; null where nothing can be recalled."""
+    """Return how the chosen kind of model orders forward and test rows; null where nothing can be recalled."""
     forward = recall_forward(contest, examples)
     return None if forward is None else add_forward(forward, test, tried=len(contest.contenders) - 1)
 
 
 def recall_forward(contest: Contest, examples: Examples) -> Said | None:
-    """Return what earlier models like the chosen one said of the leads that came next, half way to the base rate.
+    """Return what earlier models like the chosen one said of the leads that came next.
 
     Null if each of them was told labels from after its moment.
     """
-    from scipy import special
-
     split = examples.split
-    told = [np.full(len(one.ahead), split.kind == "time" and one.at is None) for one in split.origins]
+    count = [len(one.ahead) for one in split.origins]
     ahead = np.concatenate([one.ahead for one in split.origins])
-    blind = ~np.concatenate(told)[split.mature[ahead]]
+    model = np.repeat(np.arange(len(count)), count)[split.mature[ahead]]
+    told = np.array([split.kind == "time" and one.at is None for one in split.origins])
+    blind = ~told[model]
     if not blind.any():
         return None
     rows = contest.rows[blind]
-    model, base = contest.chosen.said[blind], contest.contenders[0].said[blind]
     return Said(
-        special.expit(base + _HALF * (model - base)), special.expit(base),
-        examples.converted[rows], examples.groups[rows], examples.leads[rows],
-    )  # fmt: skip
+        contest.chosen.said[blind], model[blind], examples.converted[rows], examples.groups[rows], examples.leads[rows]
+    )
 
 
 def add_forward(forward: Said, test: Said, *, tried: int) -> Together:
-    """Return the gap to the base rate over all rows of both, every row counting alike.
+    """Return the area under the ROC curve within each model, averaged over forward rows and test.
+
+    The weight of each is won · lost / rows, which is what its area is worth as evidence against chance. Models of which
+    all or no row converted tell nothing; if none tells anything the area is nan.
 
     Parameters
     ----------
@@ -111,10 +119,24 @@ def add_forward(forward: Said, test: Said, *, tried: int) -> Together:
     """
     from scipy import stats
 
-    gap = np.concatenate([forward.gap, test.gap])
-    groups = np.concatenate([forward.groups, test.groups])
-    mean, wide = float(gap.mean()), float(stats.norm.isf(_TAIL / tried)) * standard_error(gap, groups)
-    return Together(Interval(mean, mean - wide, mean + wide), len(np.unique(forward.leads)))
+    model = np.concatenate([forward.model, np.full(len(test.order), forward.model.max(initial=-1) + 1)])
+    order, converted = np.concatenate([forward.order, test.order]), np.concatenate([forward.converted, test.converted])
+    area, total, pull = 0.0, 0.0, np.zeros(len(order))
+    for one in np.unique(model):
+        rows = np.flatnonzero(model == one)
+        won = int(converted[rows].sum())
+        worth = won * (len(rows) - won) / len(rows)
+        if worth == 0:
+            continue
+        own, pulled = pull_on_auc(order[rows], converted[rows])
+        area, total = area + worth * own, total + worth
+        pull[rows] = worth * pulled / len(rows)
+    leads = len(np.unique(forward.leads))
+    if total == 0:
+        return Together(Interval(float("nan"), float("nan"), float("nan")), leads)
+    error = clustered_error(pull * len(order) / total, np.concatenate([forward.groups, test.groups]))
+    wide = float(stats.norm.isf(_TAIL / tried)) * error
+    return Together(Interval(area / total, area / total - wide, area / total + wide), leads)
 
 
 def has_skill(test: Interval, together: Together | None) -> bool:
@@ -125,12 +147,10 @@ def has_skill(test: Interval, together: Together | None) -> bool:
     test
         Log loss minus the base rate's on the test period.
 
-    >>> both = Together(Interval(-0.03, -0.05, -0.01), forward_leads=400)
+    >>> both = Together(Interval(0.62, 0.55, 0.69), forward_leads=400)
     >>> has_skill(Interval(-0.02, -0.05, 0.01), None), has_skill(Interval(-0.02, -0.05, 0.01), both)
     (False, True)
     >>> has_skill(Interval(0.001, -0.02, 0.02), both)
     False
     """
-    if test.high < 0:
-        return True
-    return together is not None and test.value < 0 and together.against_base.high < 0
+    return test.high < 0 or (together is not None and test.value < 0 and together.beats_chance)

@@ -147,8 +147,11 @@ def _hold(
     forward = try_rungs(examples, learnt, rungs, seed=seed, tuned=tuned)
     mature = split.mature[forward["base_rate"].rows]
     rows = forward["base_rate"].rows[mature]
-    losses = {rung: said.loss(converted)[mature] * examples.weigh_all(rows) for rung, said in forward.items()}
-    steps = climb(forward, losses, groups=examples.groups[rows])
+    importance = examples.weigh_all(rows)
+    losses = {rung: said.loss(converted)[mature] * importance for rung, said in forward.items()}
+    halves = {rung: said.half_way(forward["base_rate"]) for rung, said in forward.items()}
+    cautious = {rung: said.loss(converted)[mature] * importance for rung, said in halves.items()}
+    steps = climb(forward, losses, cautious, groups=examples.groups[rows])
     held = [step.rung for step in steps if step.held][-1]
     progress("Fitting all of them on everything before the test period, and calibrating them on what they had said")
     del learnt  # their matrices are large, and so is the one to come

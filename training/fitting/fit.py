@@ -58,6 +58,11 @@ class FitData:
         """What each row counts, in leads, shape (rows,)."""
         return np.full(len(self.target), self.weight) * (1.0 if self.importance is None else self.importance)
 
+    @property
+    def rate(self) -> float:
+        """Share of the rows that converted, within (0, 1)."""
+        return float(np.clip(np.average(self.target, weights=self.weights), 1e-6, 1 - 1e-6))
+
     def late(self) -> NDArray[np.bool_]:
         """Return which rows belong to the last 15 % of the leads."""
         arrivals = np.unique(self.arrived)

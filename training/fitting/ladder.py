@@ -2,7 +2,8 @@
 
 Every rung is tried as it would have been used: fitted at each origin on what was known then, it says something of the
 leads that came next. On those forward predictions rungs are compared, and a step up the ladder must be worth more than
-one standard error of its gain (Breiman et al. 1984).
+one standard error of its gain (Breiman et al. 1984). Whether anything is better than the base rate is asked of models
+taken half way to it: at an early origin they have learnt from few leads, and say more than the one to come will.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from numpy.typing import NDArray
 from models.calibration import logit
 from models.columns import encode_frame
 from models.estimators import BaseRate, Estimator
-from models.linear import LinearTerm, Logistic
 from training.evaluation.evaluate import standard_error
 from training.fitting.beside import run_beside
 from training.fitting.boost import Tuned, find_rounds, fit_bag, fit_trees
 from training.fitting.encode import Learnt
 from training.fitting.fit import FitData, find_strength, fit_logistic
+from training.fitting.naive_bayes import fit_naive_bayes
 
 if TYPE_CHECKING:
     from training.examples import Examples
@@ -88,6 +89,10 @@ class Forward:
         """Return the log loss of each row."""
         return np.logaddexp(0.0, np.where(converted[self.rows], -self.log_odds, self.log_odds))
 
+    def half_way(self, base: Forward) -> Forward:
+        """Return it taken half way to the base rate, in log-odds."""
+        return replace(self, log_odds=0.5 * (self.log_odds + base.log_odds))
+
 
 @dataclass(frozen=True)
 class Step:
@@ -98,7 +103,8 @@ class Step:
     loss
         Mean log loss of the forward predictions.
     gain, error
-        By how much it is lower than that of the rung held so far, and the standard error of that, by accounts.
+        By how much it is lower than that of the rung held so far, and the standard error of that, by accounts; beside
+        the base rate, of the rung taken half way to it.
     held
         Whether the step up was taken.
     """
@@ -136,31 +142,6 @@ def make_data(learnt: Learnt, examples: Examples, *, telling: Telling) -> FitDat
         learnt.columns, learnt.matrix, learnt.target, examples.arrived[learnt.rows], learnt.weight, inputs,
         examples.weigh(learnt.rows),
     )  # fmt: skip
-
-
-def fit_naive_bayes(data: FitData) -> Logistic:
-    """Return log-odds of all plus those of each category's level: naive Bayes on shrunk counts, an exact sum."""
-    rate = _rate(data)
-    terms = []
-    for place in range(data.matrix.shape[1]):
-        values = data.matrix[:, place]
-        is_category = place < len(data.columns) and data.columns[place].kind == "category"
-        if not is_category:
-            terms.append(LinearTerm("identity", (0.0,), 0.0, 0.0))
-            continue
-        codes = np.where(np.isnan(values), len(data.columns[place].frequent) + 1, values).astype(np.int64)
-        size = len(data.columns[place].frequent) + 2
-        seen = np.bincount(codes, weights=data.weights, minlength=size)
-        won = np.bincount(codes, weights=data.target * data.weights, minlength=size)
-        told = (won + 20.0 * rate) / (seen + 20.0)
-        weights = np.log(told / (1 - told)) - logit(rate)
-        blank = LinearTerm("levels", tuple(map(float, weights[:-1])), float(weights[-1]), 0.0)
-        terms.append(replace(blank, mean=float(np.mean(blank.raw_contribution(values)))))
-    return Logistic(logit(rate) + sum(term.mean for term in terms), tuple(terms))
-
-
-def _rate(data: FitData) -> float:
-    return float(np.clip(np.average(data.target, weights=data.weights), 1e-6, 1 - 1e-6))
 
 
 def try_rungs(
@@ -237,7 +218,7 @@ def _mean_loss(forward: Forward, examples: Examples) -> float:
 def _fit_simple(plan: Plan, data: FitData, *, seed: int) -> Estimator:
     match plan.rung:
         case "base_rate":
-            return BaseRate(logit(_rate(data)))
+            return BaseRate(logit(data.rate))
         case "naive_bayes":
             return fit_naive_bayes(data)
         case "logistic":
@@ -248,13 +229,17 @@ def _fit_simple(plan: Plan, data: FitData, *, seed: int) -> Estimator:
             raise ValueError("a blend is made of others, not fitted")
 
 
-def climb(forward: dict[Rung, Forward], losses: dict[Rung, Vector], *, groups: NDArray[np.int64]) -> list[Step]:
+def climb(
+    forward: dict[Rung, Forward], losses: dict[Rung, Vector], cautious: dict[Rung, Vector], *, groups: NDArray[np.int64]
+) -> list[Step]:
     """Go up the ladder: a rung is taken if its gain over the one held is above one standard error.
 
     Parameters
     ----------
     losses
         Log loss of each mature forward row, by rung.
+    cautious
+        The same of the rung taken half way to the base rate, which counts as long as that is held.
     groups
         Account of each of those rows; rows of one account count together.
     """
@@ -267,7 +252,7 @@ def climb(forward: dict[Rung, Forward], losses: dict[Rung, Vector], *, groups: N
             steps.append(Step(rung, float(losses[rung].mean()), 0.0, 0.0, True))
             held = rung
             continue
-        gain = losses[held] - losses[rung]
+        gain = losses[held] - (cautious if held == "base_rate" else losses)[rung]
         error = standard_error(gain, groups)
         taken = bool(gain.mean() > error)
         steps.append(Step(rung, float(losses[rung].mean()), float(gain.mean()), error, taken))
