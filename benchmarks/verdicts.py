@@ -19,8 +19,8 @@ Vector = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 _GRID, _DRAWS, _BISECTIONS = 2_048, 100, 20
 FIGURES = {
-    "log_loss": "log loss", "brier": "Brier", "auc": "AUC", "lift_at_10": "lift at 10 %", "slope": "slope",
-    "calibration_error": "cal. error", "noise_floor": "its floor", "excess": "excess ×10⁴",
+    "log_loss": "log loss", "brier": "Brier", "auc": "AUC", "lift_at_10": "lift at 10 %", "level": "O/E",
+    "slope": "slope", "calibration_error": "cal. error", "noise_floor": "its floor", "excess": "excess ×10⁴",
     "beyond": "beyond records", "fit_seconds": "fit s",
 }  # fmt: skip
 
@@ -91,8 +91,9 @@ def _judge(answer: Mapping[str, Any], folder: Path, *, seed: int) -> dict[str, o
     return {
         "rows": metrics.n, "positives": metrics.positives, "skill": answer.get("skill"),
         "chosen": answer.get("chosen"), "log_loss": metrics.log_loss, "brier": metrics.brier, "auc": metrics.auc,
-        "lift_at_10": metrics.lift_at_10, "slope": metrics.calibration_slope, "calibration_error": error,
-        "noise_floor": floor, "excess": excess_log_loss(probability, folder),
+        "lift_at_10": metrics.lift_at_10, "level": _level(probability, converted, folder),
+        "slope": metrics.calibration_slope, "calibration_error": error, "noise_floor": floor,
+        "excess": excess_log_loss(probability, folder),
         "beyond": excess_log_loss(probability, folder) - _excess_of_records(folder),
         "fit_seconds": answer["fit_seconds"], "cpu_seconds": answer["cpu_seconds"],
         "whole_seconds": answer.get("whole_seconds"),
@@ -102,6 +103,12 @@ def _judge(answer: Mapping[str, Any], folder: Path, *, seed: int) -> dict[str, o
 def _test_rows(folder: Path) -> pd.DataFrame:
     rows = pd.read_parquet(folder / ROWS)
     return rows.loc[rows["side"] == "test"]
+
+
+def _level(probability: Vector, converted: Flags, folder: Path) -> float:
+    """Return observed over expected conversions; the true probabilities stand for what was observed where known."""
+    path = folder / "truth.npy"
+    return float((np.load(path) if path.exists() else converted).mean() / probability.mean())
 
 
 def excess_log_loss(probability: Vector, folder: Path) -> float:
@@ -270,7 +277,14 @@ def _line(words: Sequence[str]) -> str:
 def _show(value: float, figure: str) -> str:
     if np.isnan(value):
         return "–"
-    digits = {"excess": 0, "beyond": 0, "ratio": 2, "fit_seconds": 1, "lift_at_10": 2, "slope": 2, "auc": 3}.get(
-        figure, 4
-    )
+    digits = {
+        "excess": 0,
+        "beyond": 0,
+        "ratio": 2,
+        "fit_seconds": 1,
+        "lift_at_10": 2,
+        "level": 3,
+        "slope": 2,
+        "auc": 3,
+    }.get(figure, 4)
     return f"{value:.{digits}f}"
