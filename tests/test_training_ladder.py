@@ -67,3 +67,13 @@ def test_half_way_is_in_log_odds() -> None:
         Forward(Plan("base_rate"), rows, np.full(2, -1.0)),
     )
     assert one.half_way(base).log_odds.tolist() == [0.5, -2.0]
+
+
+def test_naive_bayes_is_chosen_only_where_trees_are_not_supported() -> None:
+    flat = np.full(50, 0.4)
+    losses: dict[Rung, np.ndarray] = {"base_rate": flat, "naive_bayes": flat - 0.1, "logistic": flat - 0.05}
+    assert [step.held for step in climb(said(losses), losses, losses, groups=np.arange(50))] == [True, True, False]
+    losses["lightgbm"] = flat - 0.04
+    assert [step.held for step in climb(said(losses), losses, losses, groups=np.arange(50))] == [
+        True, False, True, False,
+    ]  # fmt: skip
