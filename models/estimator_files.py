@@ -93,9 +93,12 @@ def _parse_in_child(hashes: Mapping[Path, str], *, verified: Path | None) -> Non
     paths = [path for path in hashes if path not in marks or not marks[path].is_file()]
     if not paths:
         return
-    # a prediction too: trees that point nowhere parse, and crash when they are walked
+    # a prediction too: trees that point nowhere parse, and crash when they are walked; LightGBM does both without the
+    # two libraries that it would load first, which is most of a child's time
     code = (
-        "import sys, lightgbm, numpy\n"
+        "import sys\n"
+        "sys.modules['sklearn'] = sys.modules['pandas'] = None\n"
+        "import lightgbm, numpy\n"
         "for path in sys.argv[1:]:\n"
         "    print(path, flush=True)\n"
         "    booster = lightgbm.Booster(model_file=path)\n"

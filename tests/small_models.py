@@ -14,18 +14,26 @@ from typing import Any
 import lightgbm
 import numpy as np
 import pandas as pd
+import pytest
 
-from models.artefact import answer_canary, save_model
+from models.artefact import answer_canary, load_model, save_model
 from models.bands import BandPolicy, Rule
 from models.calibration import AffineCalibrator
 from models.columns import ModelColumn, encode_frame
 from models.estimators import BaseRate, Blend, BoostedTrees
 from models.interval import IntervalTable
 from models.lead_model import LeadModel
+from project.errors import ArtefactError
 from training.fitting.boost import boosting_parameters, fit_bag, fit_trees
 from training.fitting.fit import FitData, fit_logistic
 
 KINDS = ("base_rate", "logistic", "lightgbm", "blend")
+MODEL_FILES = {
+    "base_rate": ("manifest.json", "canary.json"),
+    "logistic": ("manifest.json", "canary.json", "estimator.json"),
+    "lightgbm": ("manifest.json", "canary.json", "estimator.txt"),
+    "blend": ("manifest.json", "canary.json", "estimator-0.json", "estimator-1.txt", "estimator-2.txt"),
+}
 GOLDEN = Path(__file__).parent / "golden"
 
 COLUMNS = (
@@ -180,3 +188,14 @@ def write_golden(kind: str) -> None:
     probabilities = [float(p) for p in model.probability(build_canary({"rows": rows}))]
     expected = {"model_id": saved.model_id, "rows": rows, "probabilities": probabilities}
     (folder / "expected.json").write_text(json.dumps(expected, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def copy_of(original: Path, folder: Path) -> Path:
+    """Copy a saved model into a folder, for a test that breaks it."""
+    return Path(shutil.copytree(original, folder / original.name))
+
+
+def must_not_load(folder: Path, message: str = ".") -> None:
+    """Fail unless loading ends with an artefact error that says so."""
+    with pytest.raises(ArtefactError, match=message):
+        load_model(folder, build_canary=build_canary)

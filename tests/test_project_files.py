@@ -10,14 +10,7 @@ from pathlib import Path
 import pytest
 
 from project.errors import LockHeldError, StorageError
-from project.files import (
-    canonical_json,
-    hash_bytes,
-    hash_file,
-    lock_folder,
-    write_atomically,
-    write_folder_atomically,
-)
+from project.files import canonical_json, hash_bytes, hash_file, lock_folder, write_atomically, write_folder_atomically
 
 HOLD_THE_LOCK = """
 import pathlib, sys

@@ -1,3 +1,5 @@
+"""Reading leads.toml: every section, what is refused and how it is said, the hash."""
+
 from __future__ import annotations
 
 import os
@@ -9,19 +11,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from project.duration import days_of, format_duration, parse_duration
-from project.errors import EXIT_CODES, LeadError, SettingsError, StorageError, name_some
-from project.folder import find_project, read_settings
-
-SMALLEST = """
-[leads]
-file = "leads.csv"
-id = "id"
-
-[outcome]
-column = "bought"
-won = ["yes"]
-"""
+from project.folder import read_settings
+from worlds import SMALLEST_TOML, refusal, write_settings
 
 EVERYTHING = """
 [project]
@@ -112,20 +103,8 @@ tracking_uri = "http://localhost:5000"
 """
 
 
-def write(folder: Path, text: str) -> Path:
-    path = folder / "leads.toml"
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def refusal(folder: Path, text: str) -> str:
-    with pytest.raises(SettingsError) as caught:
-        read_settings(write(folder, text))
-    return str(caught.value)
-
-
 def test_a_small_file_is_enough_and_the_rest_has_defaults(tmp_path: Path) -> None:
-    settings = read_settings(write(tmp_path, SMALLEST))
+    settings = read_settings(write_settings(tmp_path, SMALLEST_TOML))
     assert (settings.leads.file, settings.leads.id, settings.leads.encoding) == ("leads.csv", "id", None)
     assert settings.outcome.horizon == timedelta(days=60)
     assert [age.days for age in settings.snapshots.ages] == [0, 1, 3, 7, 14, 30]
@@ -135,7 +114,7 @@ def test_a_small_file_is_enough_and_the_rest_has_defaults(tmp_path: Path) -> Non
 
 
 def test_every_section_is_read_as_it_is_written(tmp_path: Path) -> None:
-    settings = read_settings(write(tmp_path, EVERYTHING))
+    settings = read_settings(write_settings(tmp_path, EVERYTHING))
     project, leads, events, stages = settings.project, settings.leads, settings.events, settings.stages
     accounts, outcome, capacity, training = settings.accounts, settings.outcome, settings.capacity, settings.training
     assert events is not None
@@ -219,8 +198,8 @@ def test_an_unknown_key_is_an_error_that_names_the_nearest_known_one(
     ],
 )
 def test_what_cannot_be_used_is_refused_with_its_place(tmp_path: Path, before: str, after: str, says: str) -> None:
-    assert SMALLEST.count(before) == 1
-    assert says in refusal(tmp_path, SMALLEST.replace(before, after))
+    assert SMALLEST_TOML.count(before) == 1
+    assert says in refusal(tmp_path, SMALLEST_TOML.replace(before, after))
 
 
 @pytest.mark.parametrize(
@@ -233,11 +212,11 @@ def test_what_cannot_be_used_is_refused_with_its_place(tmp_path: Path, before: s
 )
 def test_event_windows_and_limits_are_checked(tmp_path: Path, added: str, says: str) -> None:
     events = f'\n[events]\nfile = "e.csv"\nlead = "l"\nat = "t"\nkind = "k"\n{added}\n'
-    assert says in refusal(tmp_path, SMALLEST + events)
+    assert says in refusal(tmp_path, SMALLEST_TOML + events)
 
 
 def test_snapshots_need_at_least_one_age(tmp_path: Path) -> None:
-    assert "ages" in refusal(tmp_path, SMALLEST + "\n[snapshots]\nages = []\n")
+    assert "ages" in refusal(tmp_path, SMALLEST_TOML + "\n[snapshots]\nages = []\n")
 
 
 @pytest.mark.parametrize(
@@ -245,24 +224,24 @@ def test_snapshots_need_at_least_one_age(tmp_path: Path) -> None:
 )
 def test_a_bare_number_is_no_length_of_time(tmp_path: Path, section: str) -> None:
     # read as seconds it would make a horizon of 45 seconds out of what meant 45 days
-    assert "horizon" in refusal(tmp_path, SMALLEST.replace("[outcome]", section))
+    assert "horizon" in refusal(tmp_path, SMALLEST_TOML.replace("[outcome]", section))
 
 
 def test_bare_numbers_are_no_ages(tmp_path: Path) -> None:
-    assert "ages" in refusal(tmp_path, SMALLEST + "\n[snapshots]\nages = [0, 1, 3, 7]\n")
+    assert "ages" in refusal(tmp_path, SMALLEST_TOML + "\n[snapshots]\nages = [0, 1, 3, 7]\n")
 
 
 def test_an_absurd_length_of_time_is_a_settings_error(tmp_path: Path) -> None:
-    assert "horizon" in refusal(tmp_path, SMALLEST.replace("[outcome]", '[outcome]\nhorizon = "99999999999d"'))
+    assert "horizon" in refusal(tmp_path, SMALLEST_TOML.replace("[outcome]", '[outcome]\nhorizon = "99999999999d"'))
 
 
 @pytest.mark.parametrize("zone", ["Europe", "", "../UTC", "Europe/Moscow "])
 def test_a_zone_that_is_none_is_a_settings_error(tmp_path: Path, zone: str) -> None:
-    assert "timezone" in refusal(tmp_path, f'[project]\ntimezone = "{zone}"\n{SMALLEST}')
+    assert "timezone" in refusal(tmp_path, f'[project]\ntimezone = "{zone}"\n{SMALLEST_TOML}')
 
 
 def test_settings_are_frozen(tmp_path: Path) -> None:
-    settings = read_settings(write(tmp_path, EVERYTHING))
+    settings = read_settings(write_settings(tmp_path, EVERYTHING))
     with pytest.raises(ValidationError, match="frozen"):
         settings.training.seed = 1
     with pytest.raises(ValidationError, match="frozen"):
@@ -270,50 +249,15 @@ def test_settings_are_frozen(tmp_path: Path) -> None:
     assert settings.training.seed == 3
 
 
-def test_the_project_is_found_from_a_folder_below_it(tmp_path: Path) -> None:
-    write(tmp_path, SMALLEST)
-    below = tmp_path / "state" / "runs" / "1"
-    below.mkdir(parents=True)
-    project = find_project(below)
-    assert project.folder == tmp_path.resolve()
-    assert project.state == tmp_path.resolve() / "state"
-    assert project.settings == read_settings(tmp_path / "leads.toml")
-
-
-def test_the_nearest_project_is_taken(tmp_path: Path) -> None:
-    inner = tmp_path / "inner"
-    inner.mkdir()
-    write(tmp_path, SMALLEST)
-    write(inner, SMALLEST.replace("leads.csv", "inner.csv"))
-    assert find_project(inner).settings.leads.file == "inner.csv"
-
-
-def test_without_a_project_the_cure_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"no leads\.toml here or above\. Make one: leads init"):
-        find_project(tmp_path)
-
-
-def test_a_project_file_in_another_encoding_is_a_settings_error(tmp_path: Path) -> None:
-    path = tmp_path / "leads.toml"
-    path.write_bytes(SMALLEST.replace("bought", "купил").encode("cp1251"))
-    with pytest.raises(SettingsError, match="not valid TOML"):
-        read_settings(path)
-
-
-def test_a_project_file_that_is_not_there_is_a_storage_error(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="cannot be read"):
-        read_settings(tmp_path / "leads.toml")
-
-
 def test_the_hash_does_not_depend_on_the_order_or_the_writing_of_the_file(tmp_path: Path) -> None:
-    one = read_settings(write(tmp_path, SMALLEST)).hash
+    one = read_settings(write_settings(tmp_path, SMALLEST_TOML)).hash
     other = '[outcome]\nwon=["yes"]\nhorizon="8w4d"\ncolumn="bought"\n[leads]\nid="id"\n# a remark\nfile="leads.csv"'
-    assert read_settings(write(tmp_path, other.replace("8w4d", "1440h"))).hash == one
+    assert read_settings(write_settings(tmp_path, other.replace("8w4d", "1440h"))).hash == one
     assert len(one) == 64
 
 
 def test_the_hash_is_the_same_in_another_process(tmp_path: Path) -> None:
-    path = write(tmp_path, EVERYTHING)
+    path = write_settings(tmp_path, EVERYTHING)
     code = "import sys, pathlib, project.folder as s; print(s.read_settings(pathlib.Path(sys.argv[1])).hash)"
     environment = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
     done = subprocess.run(
@@ -336,128 +280,5 @@ def test_the_hash_is_the_same_in_another_process(tmp_path: Path) -> None:
 )
 def test_the_hash_changes_with_any_value(tmp_path: Path, before: str, after: str) -> None:
     assert EVERYTHING.count(before) == 1
-    one = read_settings(write(tmp_path, EVERYTHING)).hash
-    assert read_settings(write(tmp_path, EVERYTHING.replace(before, after))).hash != one
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("30m", 1_800), ("1h", 3_600), ("45d", 3_888_000), ("2w", 1_209_600), (" 7 d ", 604_800), ("0", 0), ("0d", 0)],
-)
-def test_lengths_of_time_are_read_as_people_write_them(text: str, seconds: int) -> None:
-    assert parse_duration(text).total_seconds() == seconds
-
-
-@pytest.mark.parametrize("text", ["", "d", "1", "1.5d", "-1d", "1d2h", "1D", "1y", "P1D", "1d\n1d"])
-def test_anything_else_is_no_length_of_time(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a length of time"):
-        parse_duration(text)
-
-
-@pytest.mark.parametrize("text", ["30m", "1h", "36h", "45d", "14d", "90m"])
-def test_a_length_is_written_as_it_was_read(text: str) -> None:
-    assert format_duration(parse_duration(text)) == text
-
-
-def test_a_length_in_days_has_decimals() -> None:
-    assert days_of(timedelta(hours=36)) == 1.5
-
-
-def test_every_error_has_a_documented_exit_code_of_its_own() -> None:
-    codes = {kind.__name__: kind.exit_code for kind in LeadError.__subclasses__()}
-    assert codes == {
-        "SettingsError": 2,
-        "NotEnoughDataError": 3,
-        "QualityGateError": 4,
-        "SchemaError": 5,
-        "ArtefactError": 6,
-        "LockHeldError": 7,
-        "StorageError": 8,
-    }
-    assert set(codes.values()) < set(EXIT_CODES)
-
-
-def test_at_most_five_offenders_are_named() -> None:
-    assert name_some("abcde") == "a, b, c, d, e"
-    assert name_some("abcdef") == "a, b, c, d, e and 1 more"
-    assert name_some([]) == ""
-
-
-DEFINED = (
-    SMALLEST
-    + """
-[[definitions]]
-name = "Готов к продаже"
-when = "employees >= 50"
-present = true
-
-[[definitions]]
-name = "webinar"
-when = 'source in ("webinar", "Вебинар")'
-"""
-)
-
-
-def test_definitions_are_read_and_at_most_one_is_the_present_one(tmp_path: Path) -> None:
-    path = tmp_path / "leads.toml"
-    path.write_text(DEFINED, encoding="utf-8")
-    assert [(one.name, one.present) for one in read_settings(path).definitions] == [
-        ("Готов к продаже", True),
-        ("webinar", False),
-    ]
-    path.write_text(DEFINED + "present = true\n", encoding="utf-8")
-    with pytest.raises(SettingsError, match="'Готов к продаже', 'webinar' all say present"):
-        read_settings(path)
-    path.write_text(DEFINED.replace('"webinar"\nwhen', '"Готов к продаже"\nwhen'), encoding="utf-8")
-    with pytest.raises(SettingsError, match="two definitions are called 'Готов к продаже'"):
-        read_settings(path)
-    path.write_text(DEFINED.replace("present =", "presents ="), encoding="utf-8")
-    with pytest.raises(SettingsError, match=r"definitions.0.presents'; did you mean 'present'"):
-        read_settings(path)
-
-
-@pytest.mark.parametrize(
-    ("section", "says"),
-    [
-        ("[capacity]\nleads_per_week = 40\nreps = 3\ncalls_per_rep = 10", "leave one of the three out"),
-        ("[capacity]\nreps = 0\ncalls_per_rep = 10", "capacity.reps"),
-        ("[capacity]\nprecision = 1.0", "capacity.precision"),
-        ('[capacity]\nvalue_column = "Deal"', "capacity.value_column names 'Deal'"),
-        ("[bands]\nhysteresis = 1.0", "bands.hysteresis"),
-        ("[bands]\ndaily_cap = 0", "bands.daily_cap"),
-        ('[bands]\nnurture_return = "0"', "must be longer than nothing"),
-        ("[bands]\nnurture_events = -1", "bands.nurture_events"),
-        ('[sla]\nSQL = "5 min"', "no length of business time"),
-        ('[sla]\nMQL = "0d"', "no length of business time"),
-        ('[sla]\nMQL = "1w"', "no length of business time"),
-        ('[sla]\nhours = "18:00-09:00"', "open before it closes"),
-        ('[sla]\nhours = "09:00-25:00"', "open before it closes"),
-        ('[sla]\nhours = "nine to five"', "write 09:00-18:00"),
-        ('[sla]\ndays = ["Monday"]', "sla.days.0"),
-        ("[sla]\ndays = []", "sla.days"),
-        ('[sla]\nsql = "5m"', "unknown key 'sla.sql'; did you mean 'SQL'?"),
-    ],
-)
-def test_a_team_and_its_hours_that_cannot_be_are_refused(tmp_path: Path, section: str, says: str) -> None:
-    assert says in refusal(tmp_path, f"{SMALLEST}\n{section}\n")
-
-
-def test_the_capacity_of_a_team_follows_from_its_reps(tmp_path: Path) -> None:
-    def read(text: str) -> tuple[float | None, float | None]:
-        capacity = read_settings(write(tmp_path, f"{SMALLEST}\n[capacity]\n{text}\n")).capacity
-        return capacity.leads_per_week, capacity.calls_of_one_rep
-
-    assert read("reps = 3\ncalls_per_rep = 25") == (75, 25)
-    assert read("reps = 3\ncalls_per_rep = 25\nleads_per_week = 75.0") == (75, 25)
-    assert read("reps = 4\nleads_per_week = 100") == (100, 25)
-    assert read("leads_per_week = 100") == (100, None)
-    assert read("calls_per_rep = 25") == (None, 25)
-
-
-def test_business_hours_and_what_a_band_may_wait_are_read(tmp_path: Path) -> None:
-    text = '[sla]\nSQL = "2h"\nMQL = "3d"\nhours = "8:30-24:00"\ndays = ["Sat", "Sun"]'
-    sla = read_settings(write(tmp_path, f"{SMALLEST}\n{text}\n")).sla
-    assert (sla.opens, sla.closes) == (timedelta(hours=8, minutes=30), timedelta(days=1))
-    assert sla.allowance("SQL") == timedelta(hours=2)
-    assert sla.allowance("MQL") == 3 * timedelta(hours=15, minutes=30)
-    assert sla.allowance("disqualified") is None
+    one = read_settings(write_settings(tmp_path, EVERYTHING)).hash
+    assert read_settings(write_settings(tmp_path, EVERYTHING.replace(before, after))).hash != one

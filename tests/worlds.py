@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from features.ingest import read_tables
 from features.tables import Tables
-from project.folder import Project, find_project
+from project.errors import SettingsError
+from project.folder import Project, find_project, read_settings
 
 BASIC_TOML = """
 [leads]
@@ -31,6 +34,61 @@ horizon = "10d"
 won = ["won"]
 lost = ["lost"]
 """
+FLAT = """
+[leads]
+file = "leads.csv"
+id = "id"
+columns = { "n" = "number", "c" = "category" }
+%s
+[outcome]
+column = "won"
+won = ["1"]
+"""
+MOSCOW = '[project]\ntimezone = "Europe/Moscow"\n'
+SMALLEST_TOML = """
+[leads]
+file = "leads.csv"
+id = "id"
+
+[outcome]
+column = "bought"
+won = ["yes"]
+"""
+PEOPLE_TOML = """
+[project]
+timezone = "UTC"
+[leads]
+file = "leads.csv"
+id = "id"
+created_at = "created"
+account = "account"
+[leads.identity]
+email = "mail"
+phone = "phone"
+name = "name"
+company = "firm"
+[leads.columns]
+source = "category"
+[events]
+file = "events.csv"
+lead = "id"
+at = "at"
+kind = "kind"
+[stages]
+file = "stages.csv"
+lead = "id"
+at = "at"
+stage = "stage"
+reason = "why"
+[outcome]
+horizon = "10d"
+won = ["won"]
+lost = ["lost"]
+%s
+"""
+PEOPLE_HEADER = "id,created,account,mail,phone,name,firm,source"
+OLD_WIN = "id,at,stage\nold,2020-01-01T00:00:00Z,won\n"
+ONE_LEAD = "id,created\n1,2024-05-01T00:00:00Z\n"
 
 
 def lines(text: str) -> str:
@@ -87,3 +145,55 @@ def ask(*questions: tuple[str, datetime | None]) -> pd.DataFrame:
 def days(number: float) -> timedelta:
     """Return a length in days."""
     return timedelta(days=number)
+
+
+def make_flat(folder: Path, rows: str, *, more: str = "", name: str = "leads.csv") -> Tables:
+    """Read leads of a flat file: id, a number, a category, and whether they were won."""
+    text = lines(f"id,n,c,won\n{rows}")
+    content = gzip.compress(text.encode()) if name.endswith(".gz") else text
+    return make_tables(folder, (FLAT % more).replace("leads.csv", name), {name: content})
+
+
+def make_dated(folder: Path, rows: str, *, toml: str = BASIC_TOML) -> Tables:
+    """Read leads of which nothing is known but when they came."""
+    return make_tables(folder, toml, {"leads.csv": lines(f"id,created\n{rows}"), "stages.csv": OLD_WIN})
+
+
+def read_rejects(folder: Path, table: str = "leads") -> list[list[str]]:
+    """Return the rows that were set aside, header first."""
+    with (folder / "state" / "rejects" / f"{table}.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def numbers_of(tables: Tables) -> dict[object, object]:
+    """Return the number of each lead of a flat file."""
+    return dict(rows_of(tables, "SELECT lead_id, a1 FROM leads ORDER BY position"))
+
+
+def write_settings(folder: Path, text: str) -> Path:
+    """Write `leads.toml` and return its path."""
+    path = folder / "leads.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refusal(folder: Path, text: str) -> str:
+    """Return what is said of a `leads.toml` that is refused."""
+    with pytest.raises(SettingsError) as caught:
+        read_settings(write_settings(folder, text))
+    return str(caught.value)
+
+
+def make_people(folder: Path, leads: str, *, more: str = "", stages: str = "", events: str = "") -> Tables:
+    """Read leads who say who they are, with their stages and events."""
+    files = {
+        "leads.csv": lines(f"{PEOPLE_HEADER}\n{leads}"),
+        "stages.csv": lines(f"id,at,stage,why\n{stages}"),
+        "events.csv": lines(f"id,at,kind\n{events}"),
+    }
+    return make_tables(folder, PEOPLE_TOML % more, files)
+
+
+def flags(tables: Tables) -> dict[object, object]:
+    """Return why each lead is set apart, or null."""
+    return dict(rows_of(tables, "SELECT lead_id, flag FROM leads"))
