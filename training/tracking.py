@@ -7,6 +7,7 @@ under `state/`, and a tracking server that does not answer costs seconds, not th
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -137,6 +138,11 @@ def _metrics(trained: Trained) -> dict[str, float]:
                     numbers[f"test.{metric}"] = float(value)
         numbers[f"{name}.log_loss_against_base_high"] = judged.against_base.high
         numbers[f"{name}.log_loss_against_base_low"] = judged.against_base.low
+    if trained.evidence.weighted is not None:
+        numbers["weighted.effective"] = trained.evidence.weighted.effective
+        for name, one in trained.evidence.weighted.figures.items():
+            ends = {"": one.weighted.value, "_low": one.weighted.low, "_high": one.weighted.high}
+            numbers |= {f"weighted.{name}{end}": value for end, value in ends.items() if math.isfinite(value)}
     return numbers
 
 
