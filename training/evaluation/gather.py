@@ -76,7 +76,13 @@ def gather_evidence(
         base_rate_by_month=rate_by_month(examples.snapshots),
         by_age=rate_by_age(snapshots, probabilities[name], probabilities[BASE]),
         bands=describe_bands(
-            model.policy, snapshots, probabilities[name], groups=groups, seed=seed, coverage=examples.coverage(test)
+            model.policy,
+            snapshots,
+            probabilities[name],
+            groups=groups,
+            seed=seed,
+            coverage=examples.coverage(test),
+            weight=examples.weigh(test),
         ),
         sample=examples.frame.iloc[sample].reset_index(drop=True),
         contributions=model.contributions(examples.frame.iloc[sample])[0],

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from features.engine import build_features
 from features.snapshots import build_training_snapshots
 from project.files import canonical_json, write_atomically
+from training.arrivals import drop_disqualified
 from training.bands import make_rules
 from training.monitoring.checks import (
     Action,
@@ -28,7 +29,6 @@ from training.monitoring.checks import (
 from training.monitoring.drift import ColumnDrift, measure_drift
 from training.monitoring.recent import Recent, ask_recent
 from training.monitoring.two_samples import TwoSamples, choose_moments, compare_moments, timeless_columns
-from training.promotion.forward import drop_disqualified
 from training.thin import thin
 
 if TYPE_CHECKING:
