@@ -47,7 +47,7 @@ def test_a_healthy_model_needs_nothing_and_what_was_found_is_kept(demo: Path, tm
     assert ran.exit_code == 0, ran.output
     assert ran.answer["action"] == "nothing"
     verdicts = {check["name"]: check["verdict"] for check in ran.answer["checks"]}
-    assert set(verdicts) == {"level", "order", "scores", "columns", "levels", "delays", "expected"}
+    assert set(verdicts) == {"level", "order", "scores", "columns", "levels", "mix", "delays", "expected"}
     assert "alarm" not in verdicts.values()
     (kept,) = (own / "state" / "monitoring").iterdir()
     assert json.loads(kept.read_text("utf-8")) == ran.answer

@@ -24,7 +24,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ran]:
     """A trained project whose sales worked four tenths of the leads, and what training answered."""
     folder = tmp_path_factory.mktemp("selection") / "crm"
     write_demo_project(folder, n_leads=100, seed=2)
-    write_crm(simulate_crm(4_000, seed=2, worked_share=0.4, exploration=0.1), folder / "data")
+    write_crm(simulate_crm(4_000, seed=2, worked_share=0.4, exploration=0.3), folder / "data")
     settings = folder / "leads.toml"
     text = settings.read_text("utf-8")
     text = text.replace("[leads.columns]", '[leads.columns]\nworked = "rule"\npropensity = "rule"')
@@ -42,8 +42,24 @@ def test_the_report_says_who_was_worked_and_what_that_changes(trained: tuple[Pat
     assert "What is known of worked leads only?" in text
     assert "drawn at random" in text
     assert "being worked changes their conversion by" in text
-    assert "Weighted to all leads, the test period has a log loss of" in text
+    assert "Weighted to all leads, the worked leads of the test period say as much as" in text
     assert "leads were worked; only they are learnt from" in " ".join(ran.output.split())
+
+
+def test_every_figure_of_the_test_period_is_told_of_all_leads_too(trained: tuple[Path, Ran]) -> None:
+    folder, ran = trained
+    weighted = ran.answer["weighted"]
+    assert weighted["effective"] > 100
+    figures = weighted["figures"]
+    assert figures["log_loss"]["worked"] == pytest.approx(ran.answer["test"]["log_loss"])
+    assert figures["auc"]["worked"] == pytest.approx(ran.answer["test"]["auc"])
+    assert figures["slope"]["worked"] == pytest.approx(ran.answer["test"]["calibration_slope"], abs=1e-3)
+    # what the older score had chosen converts more often than all leads would
+    assert figures["base_rate"]["value"] < figures["base_rate"]["worked"]
+    (report,) = (folder / "state" / "runs").glob("*/report.html")
+    text = report.read_text("utf-8")
+    for name in ("AUC", "Brier score", "calibration slope", "lift of the top 10% of leads", "Said and seen, weighted"):
+        assert name in text
 
 
 def test_what_sales_did_is_no_feature(trained: tuple[Path, Ran]) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from models.bands import BandPolicy, Rule
 from project.settings import CapacitySettings, RuleSettings
+from training.banding.ground import Ground
+from training.banding.solve import solve
 from training.bands import capacity_share, choose_policy, describe_bands, make_rules
 
 
@@ -226,3 +228,41 @@ def test_a_rule_about_an_event_names_the_column_of_its_answer() -> None:
         Rule("demo", "event demo within 7d", ("yes",), "SQL", event="demo", within=604_800),
         Rule("звонок", "event звонок", ("yes",), "SQL", event="звонок"),
     )
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_training_and_leads_bands_fill_the_week_with_the_same_threshold(seed: int) -> None:
+    """The same leads, a fifth of those that came in without a known fate: both count all that came in."""
+    examples, probability = draw(seed, ties=False)
+    capacity = CapacitySettings(leads_per_week=3)
+    best = best_of(examples, probability).to_numpy()
+    arrived = round(1.25 * len(best))
+    policy, _ = choose_policy(examples, probability, capacity=capacity, rules=(), coverage=len(best) / arrived)
+    since = examples["created_at"].min().to_pydatetime()
+    ground = Ground(
+        best, np.arange(len(best)) % 5 == 0, np.arange(len(best)), arrived, since,
+        since + timedelta(weeks=weeks_of(examples)),
+    )  # fmt: skip
+    line = solve(ground, policy, capacity, seed=0, draws=5).find("capacity")
+    assert line is not None
+    assert line.threshold == policy.sql
+    assert line.calls.value <= 3 + 1e-9
+    inside = describe_bands(
+        policy, examples, probability, groups=np.arange(len(examples)), seed=0, coverage=len(best) / arrived
+    )[0]
+    assert inside.leads_per_week == pytest.approx(line.calls.value)
+
+
+def test_a_lead_that_stands_for_four_takes_the_room_of_four() -> None:
+    examples, probability = draw(2, ties=False)
+    ids = examples["lead_id"].to_numpy()
+    weight = np.where(examples["lead_id"].str[-1].isin(["1", "3", "5"]), 4.0, 1.0)
+    copies = pd.concat(
+        [examples.assign(lead_id=ids + f"/{copy}", p=probability).loc[weight > copy] for copy in range(4)]
+    )
+    capacity = CapacitySettings(leads_per_week=6)
+    # coverage is in leads as they are counted: each of them stands for mean-of-weights times as many
+    many = copies["lead_id"].nunique() / examples["lead_id"].nunique()
+    one, _ = choose_policy(examples, probability, capacity=capacity, rules=(), coverage=1.0 / many, weight=weight)
+    other, _ = choose_policy(copies.drop(columns="p"), copies["p"].to_numpy(), capacity=capacity, rules=())
+    assert one.sql == other.sql

@@ -109,6 +109,19 @@ def test_the_share_that_is_called_is_capacity_over_all_leads_that_come_in(tmp_pa
     assert forward.share == pytest.approx(0.2, abs=0.01)  # of seven a week
 
 
+def test_leads_whose_fate_tells_nothing_are_called_all_the_same(tmp_path: Path) -> None:
+    leads = [(f"l{day}", day, f"a{day}") for day in range(40, 110)]
+    tables, settings = _world(tmp_path, leads)
+    tables.connection.execute(
+        "UPDATE outcomes SET lost_at = (SELECT created_at + INTERVAL 1 DAY FROM leads WHERE leads.lead_id = "
+        "outcomes.lead_id), lost_as = 'junk', won_at = NULL WHERE CAST(substr(lead_id, 2) AS INTEGER) % 2 = 0"
+    )
+    limited = settings.model_copy(update={"capacity": settings.capacity.model_copy(update={"leads_per_week": 1.4})})
+    forward = find_forward(tables, limited, [_manifest(20)], rules=())
+    assert forward.leads == 35
+    assert forward.share == pytest.approx(0.2, abs=0.01)  # of seven a week, half of which are judged
+
+
 def test_too_few_leads_say_what_is_missing(tmp_path: Path) -> None:
     tables, settings = _world(tmp_path, [(f"l{day}", day, f"a{day}") for day in range(100)])
     shortage = find_forward(tables, settings, [_manifest(20)], rules=()).shortage

@@ -207,10 +207,8 @@ def test_a_challenger_with_a_shifted_level_is_refused(rich: Path, tmp_path: Path
     assert _line(ran.answer, "reasons")["challenger"] == 1
 
 
-def test_the_comparison_is_kept_and_logged_and_names_no_lead(retrained: tuple[Path, Ran]) -> None:
-    import warnings
-
-    own, ran = retrained
+def test_the_comparison_is_kept_and_names_no_lead(retrained: tuple[Path, Ran]) -> None:
+    _, ran = retrained
     file, page = Path(ran.answer["file"]), Path(ran.answer["page"])
     assert json.loads(file.read_text("utf-8"))["sentence"] == ran.answer["sentence"]
     text = page.read_text("utf-8")
@@ -218,21 +216,73 @@ def test_the_comparison_is_kept_and_logged_and_names_no_lead(retrained: tuple[Pa
     assert "http" not in text.replace("http://www.w3.org", "")
     assert ran.answer["sentence"] in text
     assert "lead-" not in text + file.read_text("utf-8")
+
+
+def _read_run(folder: Path, model_id: str) -> tuple[Any, set[str]]:
+    """Read a model's run back through MLflow, and the names of the files of its comparison."""
+    import warnings
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import mlflow
 
-        address = f"sqlite:///{own / 'state' / 'mlflow.db'}"
+        address = f"sqlite:///{folder / 'state' / 'mlflow.db'}"
         client = mlflow.MlflowClient(address, address)
-        challenger = ran.answer["comparison"]["challenger"]
-        version = next(v for v in client.search_model_versions("name='pair'") if v.tags["model_id"] == challenger)
-        run = client.get_run(version.run_id)
+        version = next(v for v in client.search_model_versions("name='pair'") if v.tags["model_id"] == model_id)
         logged = {Path(entry.path).name for entry in client.list_artifacts(version.run_id, "comparison")}
-    assert logged == {file.name, page.name}
-    gain = _line(ran.answer, "log_loss")["difference"]["value"]
-    assert run.data.metrics["promotion.log_loss.difference"] == pytest.approx(gain)
-    assert run.data.metrics["promotion.promoted"] == 0
-    assert run.data.tags["promotion.verdict"] == ran.answer["sentence"]
+        return client.get_run(version.run_id).data, logged
+
+
+def test_every_number_and_word_of_the_contract_stands_in_the_challengers_run(retrained: tuple[Path, Ran]) -> None:
+    own, ran = retrained
+    comparison = ran.answer["comparison"]
+    data, logged = _read_run(own, comparison["challenger"])
+    assert logged == {Path(ran.answer["file"]).name, Path(ran.answer["page"]).name}
+    keys = [
+        "log_loss",
+        "base_rate",
+        "observed_expected",
+        "slope",
+        "lift",
+        "slices",
+        "bands_moved",
+        "evicted",
+        "reasons",
+    ]
+    keys += ["seconds_1", "seconds_1000"]
+    assert data.tags["promotion.lines"] == ",".join(keys)
+    for key in keys:
+        line, name = _line(ran.answer, key), f"promotion.{key}"
+        assert data.metrics[f"{name}.challenger"] == pytest.approx(line["challenger"]), key
+        assert (data.tags[f"{name}.outcome"], data.tags[f"{name}.note"]) == (line["outcome"], line["note"])
+        for part, suffix in (("value", ""), ("low", "_low"), ("high", "_high"), ("error", "_error")):
+            if line["difference"] is not None:
+                found = data.metrics.get(f"{name}.difference{suffix}")
+                assert found == pytest.approx(line["difference"][part]), (key, part)
+    power, ground = comparison["power"], comparison["ground"]
+    assert data.metrics["promotion.smallest_gain"] == pytest.approx(power["smallest_gain"])
+    assert data.metrics.get("promotion.leads_needed") == power["leads_needed"]
+    for name in ("leads", "snapshots", "converted", "blocks", "share_called"):
+        assert data.metrics[f"promotion.{name}"] == pytest.approx(ground[name])
+    worst = comparison["slices"][0]
+    assert data.tags["promotion.slices.worst"] == f"{worst['kind']}: {worst['level']}"
+    assert data.metrics["promotion.slices.judged"] == len(comparison["slices"])
+    assert data.metrics["promotion.slices.worse"] == sum(one["worse"] for one in comparison["slices"])
+    assert data.metrics["promotion.promoted"] == 0
+    assert data.tags["promotion.verdict"] == ran.answer["sentence"]
+    assert data.tags["promotion.champion"] == data.tags["promotion.compared_with"] == comparison["champion"]
+
+
+def test_a_second_comparison_of_the_same_challenger_replaces_the_first_in_its_run(
+    retrained: tuple[Path, Ran], tmp_path: Path
+) -> None:
+    first, _ = retrained
+    own = _copy(first, tmp_path)
+    ran = run_leads("promote", "-p", own, "--reason", "agreed with sales", "--json")
+    data, _ = _read_run(own, ran.answer["comparison"]["challenger"])
+    assert data.metrics["promotion.promoted"] == 1
+    assert data.tags["promotion.reason"] == "agreed with sales"
+    assert data.tags["promotion.verdict"] == ran.answer["sentence"]
 
 
 def test_the_same_challenge_ends_in_the_same_numbers(rich: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -56,10 +57,7 @@ def test_nothing_that_came_later_enters_a_label(examples: Examples, told: Learnt
     other = examples.snapshots.copy()
     unseen = ~told.known.converted & (told.known.seen < 1.0)
     other.loc[told.rows[unseen], "converted"] = ~other.loc[told.rows[unseen], "converted"]
-    changed = Examples(
-        other, examples.frame, examples.catalogue, examples.split, examples.immature, examples.immature_leads,
-        examples.ruled_out, examples.warnings,
-    )  # fmt: skip
+    changed = replace(examples, snapshots=other)
     again, _ = label_young(told, changed)
     np.testing.assert_array_equal(first.target, again.target)
 

@@ -52,6 +52,7 @@ def choose_policy(
     capacity: CapacitySettings,
     rules: tuple[Rule, ...],
     coverage: float = 1.0,
+    weight: NDArray[np.float64] | None = None,
     hysteresis: float = 0.0,
 ) -> tuple[BandPolicy, list[str]]:
     """Choose thresholds so that new SQLs a week fit the capacity and none of them costs more than it brings.
@@ -65,7 +66,11 @@ def choose_policy(
     examples, probability
         The calibration period: `lead_id`, `created_at`; one probability a row.
     coverage
-        The share of the leads that came in during the period which the split left in it; the team meets all of them.
+        How many leads the examples have of all that came in during the period. The team meets all of them; nothing has
+        scored the others before they were learnt from, so they are taken to reach a threshold as often, as `leads
+        bands` takes them to. Leads that end unreachable reach it less often, which leaves some of the week free.
+    weight
+        How many leads each row's lead stands for beside the others, shape (rows,); null if all count alike.
     hysteresis
         How far below a threshold, as a share of it, a lead that was in the band stays in it.
 
@@ -74,7 +79,7 @@ def choose_policy(
     (BandPolicy, list of str)
         The policy, and what its reader should know.
     """
-    best = _best_per_lead(examples, probability)
+    best, count = _best_per_lead(examples, probability, weight)
     weeks = _weeks(examples)
     notes = []
     if capacity.leads_per_week is not None and weeks is not None:
@@ -84,7 +89,7 @@ def choose_policy(
         notes.append(
             "No capacity.leads_per_week that dates could turn into a share: the top fifth of the leads is SQL."
         )
-    by_capacity = threshold_for(best, room)
+    by_capacity = threshold_for(best, room, weight=count)
     break_even = find_break_even(capacity)
     if break_even is None:
         absent = [name for name in ("cost_per_call", "value_per_win") if getattr(capacity, name) is None]
@@ -121,11 +126,16 @@ def choose_mql(sql: float, break_even: float | None) -> float:
     return break_even if break_even is not None and break_even < sql else sql / 2
 
 
-def _best_per_lead(examples: pd.DataFrame, probability: NDArray[np.float64]) -> NDArray[np.float64]:
-    _, place = np.unique(examples["lead_id"].to_numpy(dtype=object).astype(str), return_inverse=True)
-    best = np.zeros(place.max() + 1)
+def _best_per_lead(
+    examples: pd.DataFrame, probability: NDArray[np.float64], weight: NDArray[np.float64] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the highest probability of each lead and its weight, of mean 1, both of shape (leads,)."""
+    names = examples["lead_id"].to_numpy(dtype=object).astype(str)
+    _, first, place = np.unique(names, return_index=True, return_inverse=True)
+    best = np.zeros(len(first))
     np.maximum.at(best, place, probability)
-    return best
+    own = np.ones(len(first)) if weight is None else weight[first]
+    return best, own / own.mean()
 
 
 def _weeks(examples: pd.DataFrame) -> float | None:
@@ -149,9 +159,16 @@ def capacity_share(examples: pd.DataFrame, *, capacity: CapacitySettings, covera
     return min(1.0, capacity.leads_per_week * weeks * coverage / int(examples["lead_id"].nunique()))
 
 
-def threshold_for(best: NDArray[np.float64], room: float) -> float:
-    """Return the smallest threshold that at most `room` leads reach; leads that tie stay on one side."""
-    levels, counts = np.unique(-best, return_counts=True)
+def threshold_for(best: NDArray[np.float64], room: float, *, weight: NDArray[np.float64] | None = None) -> float:
+    """Return the smallest threshold that at most `room` leads reach; leads that tie stay on one side.
+
+    Parameters
+    ----------
+    weight
+        How many leads each stands for, shape (leads,); null if each stands for itself.
+    """
+    levels, place = np.unique(-best, return_inverse=True)
+    counts = np.bincount(place, weights=weight, minlength=len(levels))
     fitting = np.flatnonzero(counts.cumsum() <= max(room, 0.0))
     if len(fitting) == 0:
         return max(_SMALLEST, float(np.nextafter(-levels[0], 1.0)) + _SMALLEST)
@@ -166,11 +183,19 @@ def describe_bands(
     groups: NDArray[np.int64],
     seed: int,
     coverage: float = 1.0,
+    weight: NDArray[np.float64] | None = None,
 ) -> list[BandRow]:
-    """Return what each band held and what converted of it, on the given (test) period."""
+    """Return what each band held and what converted of it, on the given (test) period.
+
+    Parameters
+    ----------
+    coverage, weight
+        As for `choose_policy`: leads a week, and shares, are of all leads that came in.
+    """
     converted = examples["converted"].to_numpy(dtype=np.float64)
     bands = policy.assign(probability)
-    best = policy.assign(_best_per_lead(examples, probability))
+    highest, count = _best_per_lead(examples, probability, weight)
+    best = policy.assign(highest)
     weeks = _weeks(examples)
     edges = {"SQL": (policy.sql, 1.0), "MQL": (policy.mql, policy.sql), "nurture": (0.0, policy.mql)}
     rows = []
@@ -182,8 +207,8 @@ def describe_bands(
                 band=band,
                 low=low,
                 high=high,
-                leads_per_week=float((best == band).sum()) / weeks / coverage if weeks is not None else None,
-                share=float((best == band).mean()),
+                leads_per_week=float(count[best == band].sum()) / weeks / coverage if weeks is not None else None,
+                share=float(count[best == band].sum() / len(count)),
                 snapshots=int(inside.sum()),
                 precision=precision,
             )

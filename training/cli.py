@@ -210,9 +210,10 @@ def _challenge(terminal: Terminal, project: Project, *, reason: str | None) -> D
     from training.promotion.show_comparison import show_comparison
     from training.record import mirror_decision
 
-    decision = promote_challenger(project, now=datetime.now(UTC), progress=terminal.step, reason=reason)
+    now = datetime.now(UTC)
+    decision = promote_challenger(project, now=now, progress=terminal.step, reason=reason)
     terminal.step("Logging the comparison to MLflow")
-    trouble = mirror_decision(project, decision)
+    trouble = mirror_decision(project, decision, now=now)
     show_comparison(terminal, decision)
     if trouble:
         terminal.warn(trouble)

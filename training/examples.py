@@ -16,6 +16,7 @@ from features.rule_columns import find_unheard_of, read_rule_columns
 from features.snapshots import build_training_snapshots
 from models.bands import Rule, matches
 from project.errors import NotEnoughDataError
+from training.arrivals import find_arrivals
 from training.columns import prune_catalogue, refuse_identity
 from training.hygiene import say_left_out
 from training.labels import label_snapshots
@@ -44,6 +45,8 @@ class Examples:
         Their features, same order, exactly the catalogue's columns.
     ruled_out
         Snapshots of leads that a disqualifying rule takes out before any model sees them; flagged leads have none.
+    came_in
+        When each lead came in that a model decides about, whatever became of it, shape (leads,); NaT without dates.
     selection
         Which leads sales worked, where leads.toml says so: only their snapshots are here.
     """
@@ -56,6 +59,7 @@ class Examples:
     immature_leads: int
     ruled_out: int
     warnings: tuple[str, ...]
+    came_in: NDArray[np.datetime64]
     selection: Selection | None = None
 
     @property
@@ -91,16 +95,16 @@ class Examples:
         return self.snapshots["lead_id"].to_numpy(dtype=object).astype(str)
 
     def coverage(self, rows: NDArray[np.intp]) -> float:
-        """Return the share of the leads that came in during a period which the split left in it.
+        """Return how many leads of a period are learnt from or judged by, as a share of all that came in during it.
 
-        Leads of accounts that belong to an earlier period are set aside, but the team has to call them all the same.
+        Set aside are leads of accounts that belong to an earlier period, those that ended as junk or for a reason that
+        tells nothing, and those that nobody worked; the team meets them all the same.
         """
         held = self.snapshots.iloc[rows]
         if held["created_at"].isna().all():
             return 1.0
-        created = self.snapshots["created_at"]
-        span = (created >= held["created_at"].min()) & (created <= held["created_at"].max())
-        return float(held["lead_id"].nunique() / self.snapshots.loc[span, "lead_id"].nunique())
+        first, last = held["created_at"].min().to_datetime64(), held["created_at"].max().to_datetime64()
+        return float(held["lead_id"].nunique() / ((self.came_in >= first) & (self.came_in <= last)).sum())
 
     @cached_property
     def arrived(self) -> NDArray[np.int64]:
@@ -117,9 +121,8 @@ def build_examples(tables: Tables, settings: Settings, *, rules: tuple[Rule, ...
     NotEnoughDataError
         No lead is old enough to know, or a period would be empty.
     """
-    labelled = label_snapshots(
-        build_training_snapshots(tables, settings.snapshots.ages), tables, settings.outcome.horizon
-    )
+    asked = build_training_snapshots(tables, settings.snapshots.ages)
+    labelled = label_snapshots(asked, tables, settings.outcome.horizon)
     snapshots, ruled_out, warnings = _leave_out(labelled.snapshots, tables, rules)
     if snapshots.empty:
         raise NotEnoughDataError(
@@ -146,6 +149,7 @@ def build_examples(tables: Tables, settings: Settings, *, rules: tuple[Rule, ...
         labelled.immature_leads,
         ruled_out,
         tuple(warnings),
+        find_arrivals(asked, tables, rules),
         selection,
     )
 

@@ -93,6 +93,7 @@ def train_model(
         capacity=settings.capacity,
         rules=rules,
         coverage=examples.coverage(rows),
+        weight=examples.weigh(rows),
         hysteresis=settings.bands.hysteresis,
     )
     interval = build_interval_table(chosen.forward_probability, examples.converted[rows], leads=examples.leads[rows])

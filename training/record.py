@@ -96,12 +96,12 @@ def mirror(project: Project) -> str | None:
     return _attempt(lambda: mirror_aliases(project))
 
 
-def mirror_decision(project: Project, decision: Decision) -> str | None:
+def mirror_decision(project: Project, decision: Decision, *, now: datetime) -> str | None:
     """Log a comparison to the challenger's run and set MLflow's aliases; return what went wrong, if anything."""
     from training.tracking import log_comparison
 
     files = [decision.file, decision.page]
-    trouble = _attempt(lambda: log_comparison(project, decision.comparison, files=files))
+    trouble = _attempt(lambda: log_comparison(project, decision.comparison, files=files, now=now))
     return trouble or mirror(project)
 
 
@@ -128,6 +128,7 @@ def answer_for_machines(trained: Trained, *, run_id: str | None) -> dict[str, ob
         "split": split,
         "test": evidence.judged[evidence.chosen].metrics.to_json(),
         "rivals": {name: judged.metrics.to_json() for name, judged in evidence.judged.items()},
+        "weighted": evidence.weighted.to_json() if evidence.weighted is not None else None,
         "immature": evidence.immature,
         "warnings": list(evidence.warnings),
     }

@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from features.words import slug
 from models.reasons import reason_columns
 from models.registry import read_aliases
 from project.files import lock_folder
+from training.promotion.tracked import name_metrics, name_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -136,6 +138,11 @@ def _metrics(trained: Trained) -> dict[str, float]:
                     numbers[f"test.{metric}"] = float(value)
         numbers[f"{name}.log_loss_against_base_high"] = judged.against_base.high
         numbers[f"{name}.log_loss_against_base_low"] = judged.against_base.low
+    if trained.evidence.weighted is not None:
+        numbers["weighted.effective"] = trained.evidence.weighted.effective
+        for name, one in trained.evidence.weighted.figures.items():
+            ends = {"": one.weighted.value, "_low": one.weighted.low, "_high": one.weighted.high}
+            numbers |= {f"weighted.{name}{end}": value for end, value in ends.items() if math.isfinite(value)}
     return numbers
 
 
@@ -173,46 +180,27 @@ def _example(trained: Trained) -> Any:
     return frame.astype(texts)
 
 
-def log_comparison(project: Project, comparison: Comparison, *, files: Sequence[Path]) -> None:
-    """Log a comparison to the run of its challenger: numbers as metrics `promotion.…`, the files as they are.
+def log_comparison(project: Project, comparison: Comparison, *, files: Sequence[Path], now: datetime) -> None:
+    """Log a comparison to the run of its challenger: numbers and words as `promotion.…`, the files as they are.
 
     Raises
     ------
     LookupError
         The store holds no version of the challenger.
     """
+    from mlflow.entities import Metric, RunTag
+
     name = registered_name(project)
     with _store(project) as client:
         versions = client.search_model_versions(f"name='{name}'")
         runs = [version.run_id for version in versions if version.tags.get("model_id") == comparison.challenger]
         if not runs:
             raise LookupError(f"it holds no version of {comparison.challenger}; train again to register it")
-        for metric, value in _comparison_metrics(comparison).items():
-            client.log_metric(runs[0], metric, value)
-        client.set_tag(runs[0], "promotion.verdict", comparison.sentence[:5_000])
+        numbers, words = name_metrics(comparison), name_tags(comparison)
+        metrics = [Metric(name, value, round(1_000 * now.timestamp()), 0) for name, value in numbers.items()]
+        client.log_batch(runs[0], metrics, tags=[RunTag(name, text) for name, text in words.items()])
         for file in files:
             client.log_artifact(runs[0], str(file), artifact_path="comparison")
-
-
-def _comparison_metrics(comparison: Comparison) -> dict[str, float]:
-    numbers: dict[str, float | None] = {"promoted": float(comparison.promoted)}
-    for line in comparison.lines:
-        numbers[f"{line.key}.champion"] = line.champion
-        numbers[f"{line.key}.challenger"] = line.challenger
-        if line.difference is not None:
-            numbers[f"{line.key}.difference"] = line.difference.value
-            numbers[f"{line.key}.difference_low"] = line.difference.low
-            numbers[f"{line.key}.difference_high"] = line.difference.high
-        if line.outcome != "shown":
-            numbers[f"{line.key}.passed"] = float(line.outcome == "passed")
-    if comparison.power is not None:
-        numbers["smallest_gain"] = comparison.power.smallest
-        numbers["leads_needed"] = comparison.power.leads_needed
-    leads = comparison.ground["leads"]
-    assert isinstance(leads, int)
-    numbers["leads"] = leads
-    known = {name: float(value) for name, value in numbers.items() if value is not None}
-    return {f"promotion.{name}": value for name, value in known.items() if math.isfinite(value)}
 
 
 def mirror_aliases(project: Project) -> None:

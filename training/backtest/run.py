@@ -17,6 +17,7 @@ from features.listing import build_catalogue
 from features.snapshots import build_open_snapshots
 from project.duration import days_of
 from project.errors import NotEnoughDataError, SchemaError, SettingsError
+from training.arrivals import drop_disqualified
 from training.backtest.judgement import Backtest, Training, judge_calls
 from training.backtest.lesson import Lesson, learn_by
 from training.backtest.policies import Policy, list_policies, rank_leads
@@ -24,7 +25,7 @@ from training.backtest.replay import WEEK, Pool, call_leads, list_weeks
 from training.bands import make_rules
 from training.examples import build_examples
 from training.leaks.court import judge_project, refuse_leaks
-from training.promotion.forward import FEWEST_BLOCKS, drop_disqualified
+from training.promotion.forward import FEWEST_BLOCKS
 
 if TYPE_CHECKING:
     from features.catalogue import Catalogue

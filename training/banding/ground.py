@@ -13,9 +13,10 @@ from features.engine import read_lead_columns
 from features.snapshots import build_training_snapshots
 from models.bands import read_values
 from project.errors import NotEnoughDataError
+from training.arrivals import find_arrivals
 from training.bands import make_rules
 from training.monitoring.recent import Recent
-from training.promotion.forward import FEWEST_CONVERTED, FEWEST_LEADS, drop_disqualified
+from training.promotion.forward import FEWEST_CONVERTED, FEWEST_LEADS
 
 if TYPE_CHECKING:
     from features.tables import Tables
@@ -102,9 +103,8 @@ def find_ground(recent: Recent, tables: Tables, settings: Settings) -> Ground:
 def _count_arrived(tables: Tables, settings: Settings, since: datetime, until: datetime) -> int:
     """Count the leads that came in and that no rule disqualifies, whatever became of them."""
     asked = build_training_snapshots(tables, settings.snapshots.ages)
-    inside = (asked["created_at"] >= np.datetime64(since, "us")) & (asked["created_at"] < np.datetime64(until, "us"))
-    left = drop_disqualified(asked.loc[inside].reset_index(drop=True), tables, make_rules(settings.rules))
-    return int(left["lead_id"].nunique())
+    came_in = find_arrivals(asked, tables, make_rules(settings.rules))
+    return int(((came_in >= np.datetime64(since, "us")) & (came_in < np.datetime64(until, "us"))).sum())
 
 
 def _say_shortage(recent: Recent, leads: int, won: int, settings: Settings) -> str:

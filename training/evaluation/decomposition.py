@@ -36,19 +36,21 @@ class Decomposition:
     uncertainty: float
 
 
-def recalibrate(probability: Vector, converted: Flags) -> Vector:
+def recalibrate(probability: Vector, converted: Flags, *, weight: Vector | None = None) -> Vector:
     """Return the best non-decreasing function of the probabilities, shape (rows,); equal ones stay equal.
 
-    Pool adjacent violators; the same function is best for every proper loss.
+    Pool adjacent violators; the same function is best for every proper loss. `weight` is how many rows each stands for.
 
     >>> recalibrate(np.array([0.1, 0.2, 0.3, 0.9]), np.array([False, True, False, True])).tolist()
     [0.0, 0.5, 0.5, 1.0]
     """
     from scipy.optimize import isotonic_regression
 
-    _, place, rows = np.unique(probability, return_inverse=True, return_counts=True)
-    rates = np.bincount(place, weights=converted) / rows
-    fitted: Vector = np.clip(isotonic_regression(rates, weights=rows.astype(np.float64)).x, 0.0, 1.0)
+    count = np.ones(len(probability)) if weight is None else weight
+    _, place = np.unique(probability, return_inverse=True)
+    rows = np.bincount(place, weights=count)
+    rates = np.bincount(place, weights=count * converted) / rows
+    fitted: Vector = np.clip(isotonic_regression(rates, weights=rows).x, 0.0, 1.0)
     return fitted[place]
 
 

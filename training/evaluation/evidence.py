@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from training.evaluation.delay_table import DelayTable
     from training.evaluation.examine import Examined
     from training.evaluation.skill import Together
+    from training.evaluation.weighted import Weighted
     from training.fitting.ladder import Step
     from training.leaks.verdict import Verdict
     from training.selection import Selection
@@ -121,8 +122,8 @@ class Evidence:
     promises
         Which precision can be promised above which threshold.
     selection
-        Who was worked, where leads.toml says so, and `weighted`: log loss and conversions over expected ones in the
-        test period, weighted to all leads.
+        Who was worked, where leads.toml says so, and `weighted`: the figures of the test period weighted to all leads,
+        where chances were logged.
     """
 
     project: str
@@ -150,7 +151,7 @@ class Evidence:
     steps: Sequence[Step] = ()
     promises: Sequence[Certificate] = ()
     selection: Selection | None = None
-    weighted: tuple[float, float] | None = None
+    weighted: Weighted | None = None
     together: Together | None = None
 
     @property

@@ -13,11 +13,12 @@ from project.duration import format_duration
 from training.bands import describe_bands
 from training.evaluation.certificate import Certificate, certify_precision
 from training.evaluation.delay_table import DelayTable, tabulate_delays
-from training.evaluation.evaluate import Metrics, log_loss_per_row
+from training.evaluation.evaluate import Metrics
 from training.evaluation.evidence import BASE, Evidence, judge, rate_by_age, rate_by_month
 from training.evaluation.examine import examine_period
 from training.evaluation.rivals import fit_odoo_naive_bayes
 from training.evaluation.skill import Said, has_skill, look_at_both
+from training.evaluation.weighted import Weighted, weigh_figures
 
 if TYPE_CHECKING:
     from features.tables import Tables
@@ -75,7 +76,13 @@ def gather_evidence(
         base_rate_by_month=rate_by_month(examples.snapshots),
         by_age=rate_by_age(snapshots, probabilities[name], probabilities[BASE]),
         bands=describe_bands(
-            model.policy, snapshots, probabilities[name], groups=groups, seed=seed, coverage=examples.coverage(test)
+            model.policy,
+            snapshots,
+            probabilities[name],
+            groups=groups,
+            seed=seed,
+            coverage=examples.coverage(test),
+            weight=examples.weigh(test),
         ),
         sample=examples.frame.iloc[sample].reset_index(drop=True),
         contributions=model.contributions(examples.frame.iloc[sample])[0],
@@ -87,7 +94,7 @@ def gather_evidence(
         delay=_tabulate_delays(tables, project.settings.outcome.horizon),
         steps=contest.steps,
         selection=examples.selection,
-        weighted=_weigh(examples, test, probabilities[name]),
+        weighted=_weigh(examples, test, probabilities[name], probabilities[BASE], seed=seed),
         promises=_promise(probabilities[name], converted, examples.leads[test]),
         examined=examine_period(examples, test, probabilities[name], capacity=project.settings.capacity, seed=seed),
     )
@@ -115,12 +122,21 @@ def _ask_odoo(examples: Examples, test: NDArray[np.intp]) -> NDArray[np.float64]
     )
 
 
-def _weigh(examples: Examples, test: NDArray[np.intp], probability: NDArray[np.float64]) -> tuple[float, float] | None:
-    weights, converted = examples.weigh(test), examples.converted[test]
-    if weights is None:
+def _weigh(
+    examples: Examples,
+    test: NDArray[np.intp],
+    probability: NDArray[np.float64],
+    base: NDArray[np.float64],
+    *,
+    seed: int,
+) -> Weighted | None:
+    weight = examples.weigh(test)
+    if weight is None or examples.selection is None or not examples.selection.corrected:
         return None
-    loss = float(np.average(log_loss_per_row(probability, converted), weights=weights))
-    return loss, float(weights @ converted) / float(weights @ probability)
+    return weigh_figures(
+        probability, examples.converted[test], base=base, weight=weight, leads=examples.leads[test],
+        groups=examples.groups[test], seed=seed,
+    )  # fmt: skip
 
 
 def _tabulate_delays(tables: Tables, horizon: timedelta) -> DelayTable | None:

@@ -26,31 +26,38 @@ _TWO_SIDED_95 = 1.959963984540054
 _NOTHING = Interval(float("nan"), float("nan"), float("nan"))
 
 
-def auc_with_interval(probability: Vector, converted: Flags, *, groups: NDArray[np.int64]) -> Interval:
+def auc_with_interval(
+    probability: Vector, converted: Flags, *, groups: NDArray[np.int64], weight: Vector | None = None
+) -> Interval:
     """Return the area under the ROC curve with a 95 % interval; `nan` if all or none converted.
 
     The pull of a lead that converted is the share of the others that it outranks, ties counting half, and the other way
     round (DeLong, DeLong & Clarke-Pearson 1988), summed over groups (Obuchowski 1997).
+
+    Parameters
+    ----------
+    weight
+        How many rows each stands for, above 0, shape (rows,); null if each stands for itself.
     """
-    if int(converted.sum()) in (0, len(converted)):
+    if not 0 < converted.sum() < len(converted):
         return _NOTHING
-    area, pull = pull_on_auc(probability, converted)
+    area, pull = pull_on_auc(probability, converted, weight=weight)
     return _on_logit_scale(area, clustered_error(pull, groups))
 
 
-def pull_on_auc(said: Vector, converted: Flags) -> tuple[float, Vector]:
+def pull_on_auc(said: Vector, converted: Flags, *, weight: Vector | None = None) -> tuple[float, Vector]:
     """Return the area under the ROC curve, and each row's pull on it, shape (rows,), with mean 0.
 
-    Some rows have to be converted, and some not.
+    Some rows have to be converted, and some not; `weight` is that of `auc_with_interval`.
     """
-    _, place, rows = np.unique(said, return_inverse=True, return_counts=True)
-    wins, won = int(converted.sum()), np.bincount(place, weights=converted)
-    lost = rows - won
+    count = _relative(weight, len(converted))
+    _, place = np.unique(said, return_inverse=True)
+    won, lost = (np.bincount(place, weights=count * side) for side in (converted, ~converted))
     outranked = (lost.cumsum() - 0.5 * lost)[place] / lost.sum()
-    outranking = 1.0 - (won.cumsum() - 0.5 * won)[place] / wins
-    area = float(outranked[converted].mean())
-    share = wins / len(converted)
-    return area, np.where(converted, (outranked - area) / share, (outranking - area) / (1.0 - share))
+    outranking = 1.0 - (won.cumsum() - 0.5 * won)[place] / won.sum()
+    area = float(np.average(outranked[converted], weights=count[converted]))
+    share = won.sum() / len(converted)
+    return area, count * np.where(converted, (outranked - area) / share, (outranking - area) / (1.0 - share))
 
 
 def average_precision_with_interval(probability: Vector, converted: Flags, *, groups: NDArray[np.int64]) -> Interval:
@@ -73,12 +80,22 @@ def average_precision_with_interval(probability: Vector, converted: Flags, *, gr
 
 
 def gains_with_intervals(
-    probability: Vector, converted: Flags, *, groups: NDArray[np.int64], shares: Vector
+    probability: Vector,
+    converted: Flags,
+    *,
+    groups: NDArray[np.int64],
+    shares: Vector,
+    weight: Vector | None = None,
 ) -> NDArray[np.float64]:
     """Return for each share of leads from the top the share of conversions reached, with 95 % intervals.
 
     A row pulls by what it holds itself and by moving the threshold, where leads convert at the rate that the isotonic
     fit gives there. Leads with equal probability stand on a straight piece.
+
+    Parameters
+    ----------
+    weight
+        How many rows each stands for, above 0, shape (rows,); null if each stands for itself.
 
     Returns
     -------
@@ -89,19 +106,21 @@ def gains_with_intervals(
     table[:, 0] = shares
     if not converted.any():
         return table
-    _, place, rows = np.unique(-probability, return_inverse=True, return_counts=True)
-    ends = rows.cumsum() / len(probability)
-    starts, width = ends - rows / len(probability), rows / len(probability)
-    rate = float(converted.mean())
-    local = np.zeros(len(rows))
-    local[place] = recalibrate(probability, converted)
+    count = _relative(weight, len(converted))
+    _, place = np.unique(-probability, return_inverse=True)
+    width = np.bincount(place, weights=count) / len(probability)
+    ends = width.cumsum()
+    starts = ends - width
+    rate = float(np.average(converted, weights=count))
+    local = np.zeros(len(width))
+    local[place] = recalibrate(probability, converted, weight=count)
     _, group = np.unique(groups, return_inverse=True)
     for line, share in enumerate(shares.tolist()):
         level = min(int(np.searchsorted(ends, share - 1e-12)), len(ends) - 1)
         inside = np.clip((share - starts) / width, 0.0, 1.0)[place]
-        reached = float(inside @ converted) / (rate * len(converted))
+        reached = float(inside @ (count * converted)) / (rate * len(converted))
         influence = (inside * (converted - local[level]) + share * local[level] - reached * converted) / rate
-        found = _on_logit_scale(reached, clustered_error(influence, group))
+        found = _on_logit_scale(reached, clustered_error(count * influence, group))
         table[line, 1:] = found.value, found.low, found.high
     return table
 
@@ -114,6 +133,11 @@ def best_per_lead(
     best = np.zeros(len(first))
     np.maximum.at(best, place, probability)
     return best, np.bincount(place, weights=converted) > 0, groups[first]
+
+
+def _relative(weight: Vector | None, rows: int) -> Vector:
+    """Return weights with mean 1."""
+    return np.ones(rows) if weight is None else weight / weight.mean()
 
 
 def _on_logit_scale(value: float, error: float) -> Interval:

@@ -26,7 +26,8 @@ _MODEL = Annotated[str, typer.Option("--model", help="champion, challenger or a 
 def monitor(project: ProjectOption = Path(), model: _MODEL = "champion", json_: JsonOption = False) -> int | None:
     """Check the model in use on the leads since it was trained, and say what to do.
 
-    Looks at level, order, scores, columns, new levels and delays; young leads count by what they can have shown so far.
+    Looks at level, order, scores, columns, new levels, the mix of leads and delays; young leads count by what they can
+    have shown so far.
     Ends with exit code 0 if there is nothing to do, else 4. Kept in state/monitoring/.
 
     Example: leads monitor --project crm

@@ -15,12 +15,13 @@ from features.ingest import read_tables
 from features.snapshots import build_training_snapshots
 from models.registry import find_model
 from project.errors import NotEnoughDataError, SchemaError
+from training.arrivals import drop_disqualified
 from training.bands import make_rules
 from training.fitting.delays import DelayCurve
 from training.fitting.encode import learn_delays_at, look_back
 from training.labels import label_so_far
 from training.promotion.entrant import Entrant, load_entrant
-from training.promotion.forward import drop_disqualified, learnt_until
+from training.promotion.forward import learnt_until
 from training.split import Origin
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.rule_columns import read_rule_columns
 from features.snapshots import build_training_snapshots
-from models.bands import Rule, matches
+from models.bands import Rule
 from project.duration import parse_duration
 from project.errors import SchemaError
+from training.arrivals import drop_disqualified, find_arrivals
 from training.labels import label_snapshots
 from training.split import PERIODS, split_examples
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from features.tables import Tables
     from project.settings import Settings
 
-__all__ = ["FEWEST_BLOCKS", "Forward", "drop_disqualified", "find_forward", "learnt_until"]
+__all__ = ["FEWEST_BLOCKS", "Forward", "find_forward", "learnt_until"]
 
 FEWEST_LEADS, FEWEST_CONVERTED, FEWEST_BLOCKS = 200, 20, 8
 _MOST_BLOCKS = 200
@@ -132,7 +132,9 @@ def find_forward(
         seen, since = max(moment[0] for moment in moments), max(moment[1] for moment in moments)
         arrived = asked.groupby("group_id")["created_at"].min().reindex(snapshots["group_id"]).to_numpy()
         counts = (arrived > np.datetime64(seen, "us")) & (snapshots["as_of"] >= np.datetime64(since, "us")).to_numpy()
-        share, by_capacity = _share(snapshots, counts, settings.capacity.leads_per_week)
+        created = snapshots.loc[counts, "created_at"]
+        came_in = find_arrivals(asked, tables, rules)
+        share, by_capacity = _share(created, came_in, settings.capacity.leads_per_week)
     else:
         counts = _find_shared_test(snapshots, tables, settings, manifests)
         share, by_capacity = _DEFAULT_SHARE, False
@@ -144,24 +146,14 @@ def find_forward(
     return Forward(kept, order[place].astype(np.int64), _block(kept, np.sort(first), since), since, share, by_capacity)
 
 
-def drop_disqualified(snapshots: pd.DataFrame, tables: Tables, rules: Sequence[Rule]) -> pd.DataFrame:
-    """Drop snapshots of leads that a rule disqualifies by then: no model decides about them."""
-    disqualifying = [rule for rule in rules if rule.band == "disqualified"]
-    attributes = read_rule_columns(tables, snapshots, disqualifying)
-    out = np.zeros(len(snapshots), dtype=np.bool_)
-    for rule in disqualifying:
-        out |= matches(rule, attributes)
-    return snapshots.loc[~out].reset_index(drop=True)
-
-
-def _share(snapshots: pd.DataFrame, counts: NDArray[np.bool_], per_week: float | None) -> tuple[float, bool]:
-    """Return the share of the leads that come in which the team can call; all leads come in, not only new accounts."""
-    if per_week is None or not counts.any():
+def _share(created: pd.Series, came_in: NDArray[np.datetime64], per_week: float | None) -> tuple[float, bool]:
+    """Return the share of the leads that come in which the team can call; all leads come in, not only those judged."""
+    if per_week is None or created.empty:
         return _DEFAULT_SHARE, False
-    span = snapshots.loc[counts, "created_at"]
-    inside = (snapshots["created_at"] >= span.min()) & (snapshots["created_at"] <= span.max())
-    weeks = max(1.0, float((span.max() - span.min()).total_seconds()) / _WEEK_SECONDS)
-    return float(np.clip(per_week * weeks / snapshots.loc[inside, "lead_id"].nunique(), 1e-6, 1.0)), True
+    first, last = created.min(), created.max()
+    arrived = int(((came_in >= first.to_datetime64()) & (came_in <= last.to_datetime64())).sum())
+    weeks = max(1.0, float((last - first).total_seconds()) / _WEEK_SECONDS)
+    return float(np.clip(per_week * weeks / arrived, 1e-6, 1.0)), True
 
 
 def _find_shared_test(

@@ -11,7 +11,7 @@ from project.duration import format_duration
 from project.pages import open_templates
 from training.evaluation.evidence import BASE, BandRow, Evidence
 from training.report.figures import CONTENDER_NAMES
-from training.report.selection_words import say_selection, say_uplift
+from training.report.selection_words import WEIGHTED_NAMES, say_selection, say_uplift, say_weighted
 from training.report.sentences import (
     UNKNOWN,
     say_compared,
@@ -112,8 +112,10 @@ def _environment() -> Environment:
         "say_slices": say_slices,
         "say_smooth_error": say_smooth_error,
         "say_uplift": say_uplift,
+        "say_weighted": say_weighted,
         "signed": write_signed,
         "thresholds": _say_thresholds,
+        "weighted_name": lambda name: WEIGHTED_NAMES[name],
     }
     return environment
 

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from training.evaluation.weighted import FEWEST, Weighted
 from training.report.sentences import write_count, write_percent
 from training.selection import Selection, Uplift
 
-__all__ = ["say_selection", "say_uplift"]
+__all__ = ["WEIGHTED_NAMES", "say_selection", "say_uplift", "say_weighted"]
+
+WEIGHTED_NAMES = {
+    "base_rate": "share that converts",
+    "log_loss": "log loss",
+    "against_base": "log loss minus the base rate's",
+    "brier": "Brier score",
+    "auc": "AUC",
+    "observed_over_expected": "observed / expected",
+    "slope": "calibration slope",
+    "lift_at_10": "lift of the top 10% of leads",
+}
 
 
 def say_selection(selection: Selection) -> str:
@@ -25,4 +37,19 @@ def say_uplift(uplift: Uplift) -> str:
         f"Of {write_count(uplift.leads)} leads chance decided whether they were worked, and "
         f"{write_count(uplift.worked)} were: being worked changes their conversion by {write_percent(uplift.value)} "
         f"[{write_percent(uplift.low)}, {write_percent(uplift.high)}]."
+    )
+
+
+def say_weighted(weighted: Weighted) -> str:
+    """Say on how much the figures for all leads stand, or that it is too little."""
+    size = write_count(round(weighted.effective))
+    if not weighted.enough:
+        return (
+            f"Weighted to all leads, the worked leads of the test period say as much as {size} drawn at random: fewer "
+            f"than {FEWEST}, so no figure is given for all leads. All figures here are of worked leads. "
+            "Set capacity.exploration."
+        )
+    return (
+        f"Weighted to all leads, the worked leads of the test period say as much as {size} drawn at random. All other "
+        "figures here are of worked leads, each counted once."
     )
