@@ -45,7 +45,7 @@ def gather_evidence(
     test = examples.split.rows("test")
     converted, groups = examples.converted[test], examples.groups[test]
     snapshots = examples.snapshots.iloc[test]
-    matrix = encode_frame(examples.frame.iloc[test], contest.columns)
+    matrix = encode_frame(examples.frame, contest.columns, rows=test)
     probabilities = {contender.name: contender.probability(matrix) for contender in contest.contenders}
     probabilities["odoo_naive_bayes"] = _ask_odoo(examples, test)
     name = contest.chosen.name

@@ -154,7 +154,7 @@ def _hold(
     del learnt  # their matrices are large, and so is the one to come
     final = _learn(examples, split.final, horizon=horizon, young=young, pairs=pairs, most=None)
     estimators = _fit_all(final, examples, forward, seed=seed)
-    codes = encode_frame(examples.frame.iloc[rows], final.columns)
+    codes = encode_frame(examples.frame, final.columns, rows=rows)
     contenders = tuple(
         _calibrate(
             rung, estimators[rung], forward[rung], examples, final, mature, codes,
@@ -282,7 +282,7 @@ def _follow(
     rows = split.final.fit[told]
     return shift_level(
         calibration.calibrator,
-        estimator.log_odds(encode_frame(examples.frame.iloc[rows], final.columns)),
+        estimator.log_odds(encode_frame(examples.frame, final.columns, rows=rows)),
         observed=known.converted[told],
         seen_share=known.seen[told],
         leads=examples.leads[rows],

@@ -219,7 +219,7 @@ def _make_plans(
 
 def _say_ahead(examples: Examples, origin: Learnt, plans: Sequence[Plan], *, seed: int) -> dict[Plan, Vector]:
     """Fit plans at an origin, and return the log-odds that each gives to the leads that came next."""
-    ahead = encode_frame(examples.frame.iloc[origin.origin.ahead], origin.columns)
+    ahead = encode_frame(examples.frame, origin.columns, rows=origin.origin.ahead)
 
     def say(plan: Plan) -> Vector:
         data = make_data(origin, examples, telling=plan.telling)
