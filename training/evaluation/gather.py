@@ -86,6 +86,7 @@ def gather_evidence(
         warnings=warnings,
         delay=_tabulate_delays(tables, project.settings.outcome.horizon),
         steps=contest.steps,
+        recency=contest.telling.recency,
         selection=examples.selection,
         weighted=_weigh(examples, test, probabilities[name]),
         promises=_promise(probabilities[name], converted, examples.leads[test]),

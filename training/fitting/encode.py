@@ -48,6 +48,8 @@ class Learnt:
         How long conversions take; null where labels are taken as they turned out.
     leads
         How many leads the rows belong to: snapshots of one lead say little more than one.
+    recency
+        What a row counts by its age, shape (rows,) with mean 1; null if old leads count as much as new ones.
     """
 
     origin: Origin
@@ -58,6 +60,7 @@ class Learnt:
     matrix: NDArray[np.float64]
     delays: DelayCurve | None
     leads: int
+    recency: NDArray[np.float64] | None = None
 
     @property
     def weight(self) -> float:

@@ -134,8 +134,16 @@ def make_data(learnt: Learnt, examples: Examples, *, telling: Telling) -> FitDat
         inputs = tuple(place for place in range(learnt.matrix.shape[1]) if place not in categories & rated)
     return FitData(
         learnt.columns, learnt.matrix, learnt.target, examples.arrived[learnt.rows], learnt.weight, inputs,
-        examples.weigh(learnt.rows),
+        _weigh(learnt, examples),
     )  # fmt: skip
+
+
+def _weigh(learnt: Learnt, examples: Examples) -> Vector | None:
+    """Return what each row counts beside the others, by its lead's chance to be worked and by its age."""
+    if learnt.recency is None:
+        return examples.weigh(learnt.rows)
+    weight = examples.weigh_all(learnt.rows) * learnt.recency
+    return np.asarray(weight / weight.mean())
 
 
 def fit_naive_bayes(data: FitData) -> Logistic:
