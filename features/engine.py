@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["build_features", "check_columns", "check_kinds", "find_lead_columns", "read_lead_columns", "to_frame"]
 
-_BATCH_ROWS = 100_000
+_BATCH_ROWS = 20_000
 
 
 def build_features(snapshots: pd.DataFrame, tables: Tables, catalogue: Catalogue) -> pd.DataFrame:
@@ -70,7 +70,8 @@ def build_features(snapshots: pd.DataFrame, tables: Tables, catalogue: Catalogue
         known = set(tables.connection.execute("SELECT lead_id FROM leads").df()["lead_id"])
         unknown = [lead for lead in snapshots["lead_id"] if lead not in known]
         raise SchemaError(f"Snapshots ask about leads that the leads table does not hold: {name_some(unknown)}.")
-    return pd.DataFrame(columns, index=pd.RangeIndex(len(snapshots)), columns=catalogue.names)
+    # every column stays its own: side by side in one block they would all be copied, here and at each choice of some
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(snapshots)), columns=catalogue.names, copy=False)
 
 
 def check_kinds(catalogue: Catalogue, are_texts: Sequence[bool]) -> None:
@@ -108,12 +109,14 @@ def _place_answers(
 
     numbers = {f.name: np.full(rows, np.nan) for f in catalogue.features if f.kind == "number"}
     texts: dict[str, list[pa.Array]] = {f.name: [] for f in catalogue.features if f.kind == "category"}
+    coded = pa.dictionary(pa.int32(), pa.string())
     ids: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
     for batch in answers:
-        ids.append(batch.column(0).to_numpy())
+        # a view of one column would keep its whole batch: numbers are copied into place, ids and texts into codes
+        ids.append(batch.column(0).to_numpy().copy())
         for place, feature in enumerate(catalogue.features):
             if feature.kind == "category":
-                texts[feature.name].append(batch.column(place + 1))
+                texts[feature.name].append(batch.column(place + 1).dictionary_encode())
             else:
                 numbers[feature.name][ids[-1]] = batch.column(place + 1).to_numpy(zero_copy_only=False)
     order = np.argsort(np.concatenate(ids), kind="stable")
@@ -122,8 +125,8 @@ def _place_answers(
         if feature.kind == "number":
             columns[feature.name] = numbers[feature.name]
         else:
-            in_order = pa.chunked_array(texts[feature.name], pa.string()).take(pa.array(order))
-            columns[feature.name] = in_order.to_pandas().astype("str")
+            in_order = pa.chunked_array(texts[feature.name], coded).unify_dictionaries().take(pa.array(order))
+            columns[feature.name] = in_order.cast(pa.string()).to_pandas().astype("str")
     return columns, len(order)
 
 

@@ -37,6 +37,7 @@ def connect(*, memory_limit: str = "2GB", spill_folder: Path | None = None) -> d
     connection = duckdb.connect(":memory:")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET memory_limit = {quote(memory_limit)}")
+    connection.execute("SET allocator_background_threads = true")  # what it no longer needs goes back at once
     if spill_folder is not None:
         connection.execute(f"SET temp_directory = {quote(str(spill_folder))}")
     return connection

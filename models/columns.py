@@ -83,13 +83,21 @@ class ModelColumn:
         return ModelColumn(**{**content, **made})  # type: ignore[arg-type]
 
 
-def encode_frame(frame: pd.DataFrame, columns: Sequence[ModelColumn]) -> NDArray[np.float64]:
+def encode_frame(
+    frame: pd.DataFrame, columns: Sequence[ModelColumn], *, rows: NDArray[np.intp] | None = None
+) -> NDArray[np.float64]:
     """Turn a feature frame into the matrix of shape (rows, inputs) that estimators take, by name.
 
     The first inputs are the columns in their order. Numbers stay as they are, an infinite one counts as missing; a
     category becomes its code, NaN if it is missing or was never seen. After them comes one input for each category with
     `rates`: the rate of the level, `missing_rate`, or 0 for a level never seen, which is what is said of all leads;
     and one for each pair of `crossed` categories, 0 for a pair never seen. `input_owners` tells whose an input is.
+
+    Parameters
+    ----------
+    rows
+        Positions of the rows to encode, in their order; null: all. They are taken a column at a time, so that a long
+        frame is not copied first.
 
     Raises
     ------
@@ -101,15 +109,21 @@ def encode_frame(frame: pd.DataFrame, columns: Sequence[ModelColumn]) -> NDArray
         raise SchemaError(f"The feature frame lacks {name_some(absent)}. Build it with the catalogue of this model.")
     told = [column for column in columns if column.rates]
     pairs = [(column, other) for column in columns for other in column.crossed]
-    matrix = np.empty((len(frame), len(columns) + len(told) + len(pairs)), dtype=np.float64)
+    matrix = np.empty(
+        (len(frame) if rows is None else len(rows), len(columns) + len(told) + len(pairs)), dtype=np.float64
+    )
+
+    def take(name: str) -> pd.Series:
+        return frame[name] if rows is None else frame[name].iloc[rows]
+
     for place, column in enumerate(columns):
-        matrix[:, place] = _encode(frame[column.name], column)
+        matrix[:, place] = _encode(take(column.name), column)
     for place, column in enumerate(told, start=len(columns)):
-        matrix[:, place] = _tell_rates(frame[column.name], column)
+        matrix[:, place] = _tell_rates(take(column.name), column)
     for place, (column, other) in enumerate(pairs, start=len(columns) + len(told)):
         if other not in frame.columns:
             raise SchemaError(f"The feature frame lacks {other}. Build it with the catalogue of this model.")
-        matrix[:, place] = _tell_pairs(frame[column.name], frame[other], column.crossed[other])
+        matrix[:, place] = _tell_pairs(take(column.name), take(other), column.crossed[other])
     return matrix
 
 

@@ -145,6 +145,21 @@ def test_a_category_told_by_rates_has_one_more_input_at_the_end() -> None:
     np.testing.assert_array_equal(own_contributions(shares, columns), [[0.0, 4.0, 2.0], [4.0, 12.0, 6.0]])
 
 
+def test_some_rows_are_encoded_as_if_they_had_been_taken_first() -> None:
+    crossed = {"role": {"web": {"boss": 0.5}}}
+    columns = (
+        COLUMNS[0],
+        ModelColumn("source", "category", "S", "И", frequent=("web",), rates={"web": 0.25}, crossed=crossed),
+        ModelColumn("role", "category", "R", "Р", frequent=("boss",)),
+    )
+    frame = pd.DataFrame({"visits": [1.0, np.nan, 3.0, np.inf]}).assign(
+        source=pd.Series(["web", None, "fax", "web"], dtype="str"),
+        role=pd.Series(["boss", "boss", None, "x"], dtype="str"),
+    )
+    rows = np.array([3, 0, 0, 2])
+    np.testing.assert_array_equal(encode_frame(frame, columns, rows=rows), encode_frame(frame.iloc[rows], columns))
+
+
 def test_a_pair_has_one_more_input_and_its_contribution_belongs_half_and_half_to_both() -> None:
     crossed = {"role": {"web": {"boss": 0.5}, "": {"boss": -0.25}}}
     columns = (

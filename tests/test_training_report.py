@@ -19,6 +19,8 @@ from training.evaluation.evidence import BandRow, Evidence, judge
 from training.evaluation.examine import examine
 from training.evaluation.skill import Together
 from training.evaluation.slices import Partition
+from training.fitting.ladder import Step
+from training.fitting.recency import RecencyTrial
 from training.report.figures import CONTENDER_NAMES, build_figures
 from training.report.page import render_report
 from training.report.sentences import say_compared, say_delay, say_reached, say_smooth_error
@@ -330,3 +332,11 @@ def test_a_page_without_a_close_look_leaves_its_sections_out() -> None:
     assert "Can the probabilities be believed?" not in text
     assert "Half of the conversions" not in text
     assert "too young to know" in text
+
+
+@pytest.mark.parametrize(("gain", "says"), [(0.01, "so old leads count less"), (0.001, "so all leads count alike")])
+def test_the_trial_of_old_leads_is_told_with_the_ladder(gain: float, says: str) -> None:
+    steps = [Step("base_rate", 0.5, 0.0, 0.0, True), Step("lightgbm", 0.4, 0.1, 0.01, True)]
+    evidence = replace(make_evidence(), steps=steps, recency=RecencyTrial(gain, 0.002))
+    assert says in " ".join(Page(render(evidence)).words)
+    assert "each year of its age" not in render(replace(evidence, recency=None))

@@ -6,10 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from features.identity import FACT_LEVELS_RU
 from models.columns import ModelColumn
 from project.errors import QualityGateError
+from project.files import hash_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,19 +47,19 @@ _UNKNOWN = {
 }
 
 
-def prune_catalogue(catalogue: Catalogue, frame: pd.DataFrame) -> Catalogue:
-    """Drop features that never vary in the fit period, and all but the first of those that are equal throughout.
+def prune_catalogue(catalogue: Catalogue, frame: pd.DataFrame, *, rows: NDArray[np.intp]) -> Catalogue:
+    """Drop features that never vary in the rows to fit on, and all but the first of those that are equal throughout.
 
     Young leads make many of them: where no lead is older than 14 days, its 30-day and 90-day windows hold the same.
     """
-    seen: set[bytes] = set()
+    seen: set[str] = set()
     kept = []
     for feature in catalogue.features:
-        values = frame[feature.name]
+        values = frame[feature.name].iloc[rows]
         if values.nunique(dropna=False) < 2:
             continue
-        fingerprint = np.asarray(values.to_numpy(dtype=object) if feature.kind == "category" else values)
-        key = repr(fingerprint.tolist()).encode() if feature.kind == "category" else fingerprint.tobytes()
+        said = repr(values.to_list()).encode() if feature.kind == "category" else values.to_numpy().tobytes()
+        key = hash_bytes(said)  # all columns at once would be a second frame
         if key not in seen:
             seen.add(key)
             kept.append(feature.name)
@@ -92,21 +94,21 @@ def refuse_identity(catalogue: Catalogue, frame: pd.DataFrame) -> None:
             )
 
 
-def learn_columns(catalogue: Catalogue, frame: pd.DataFrame) -> tuple[ModelColumn, ...]:
-    """Describe every feature of the catalogue as a column of the model.
+def learn_columns(catalogue: Catalogue, frame: pd.DataFrame, *, rows: NDArray[np.intp]) -> tuple[ModelColumn, ...]:
+    """Describe every feature of the catalogue as a column of the model, learnt from some rows of the frame.
 
-    A level of a category needs 20 rows of the fit period for a code of its own; the others are remembered as rare, so
+    A level of a category needs 20 of these rows for a code of its own; the others are remembered as rare, so
     that a level never seen can be told from one seen seldom.
     """
-    return tuple(_learn_column(feature, frame[feature.name]) for feature in catalogue.features)
+    return tuple(_learn_column(feature, frame[feature.name], rows) for feature in catalogue.features)
 
 
-def _learn_column(feature: Feature, values: pd.Series) -> ModelColumn:
+def _learn_column(feature: Feature, values: pd.Series, rows: NDArray[np.intp]) -> ModelColumn:
     unknown_en, unknown_ru = _UNKNOWN.get(feature.statistic, ("not known", "нет данных"))
     frequent: tuple[str, ...] = ()
     rare: tuple[str, ...] = ()
     if feature.kind == "category":
-        counts = values.value_counts()
+        counts = values.iloc[rows].value_counts()
         ordered = sorted(((str(level), int(n)) for level, n in counts.items()), key=lambda entry: (-entry[1], entry[0]))
         frequent = tuple(level for level, n in ordered if n >= _FEWEST_ROWS)
         rare = tuple(level for level, n in ordered if n < _FEWEST_ROWS)

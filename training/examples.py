@@ -139,7 +139,7 @@ def build_examples(tables: Tables, settings: Settings, *, rules: tuple[Rule, ...
     catalogue = build_catalogue(tables, settings, until=split.periods["fit"].last)
     frame = build_features(snapshots, tables, catalogue)
     refuse_identity(catalogue, frame.loc[~snapshots["lead_id"].duplicated()])
-    catalogue = prune_catalogue(catalogue, frame.iloc[split.rows("fit")])
+    catalogue = prune_catalogue(catalogue, frame, rows=split.rows("fit"))
     return Examples(
         snapshots,
         frame[catalogue.names],

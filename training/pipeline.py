@@ -129,6 +129,7 @@ def _facts(
 ) -> dict[str, Any]:
     settings = project.settings
     split = examples.split
+    pairs, recency = contest.telling.pairs, contest.telling.recency
     return {
         "project": settings.project.name,
         "outcome": settings.outcome.model_dump(mode="json"),
@@ -144,11 +145,12 @@ def _facts(
         "catalogue": examples.catalogue.to_json(),
         "chosen": evidence.chosen,
         "ladder": [asdict(step) for step in contest.steps],
-        "young_leads_used": contest.young,
-        "level_miss": contest.miss,
+        "young_leads_used": contest.telling.young,
+        "level_miss": contest.telling.miss,
         "tuned": dict(contest.tuned),
         "repair": _tell_repair(contest),
-        "pairs": None if contest.pairs is None else {**asdict(contest.pairs), "taken": bool(contest.pairs.taken)},
+        "pairs": None if pairs is None else {**asdict(pairs), "taken": bool(pairs.taken)},
+        "recency": None if recency is None else {**asdict(recency), "taken": recency.taken},
         "calibration": _tell_calibration(contest),
         "skill": evidence.skill,
         "with_forward_leads": evidence.together.to_json() if evidence.together is not None else None,

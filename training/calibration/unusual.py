@@ -29,4 +29,4 @@ def find_unusual(estimator: Estimator, columns: Sequence[ModelColumn], examples:
     if not isinstance(estimator, Blend) or not len(rows):
         return None
     kept = rows[thin(len(rows), _ROWS)]
-    return float(np.quantile(estimator.spread(encode_frame(examples.frame.iloc[kept], columns)), _SHARE))
+    return float(np.quantile(estimator.spread(encode_frame(examples.frame, columns, rows=kept)), _SHARE))

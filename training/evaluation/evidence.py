@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from training.evaluation.skill import Together
     from training.evaluation.weighted import Weighted
     from training.fitting.ladder import Step
+    from training.fitting.recency import RecencyTrial
     from training.leaks.verdict import Verdict
     from training.selection import Selection
     from training.split import Split
@@ -121,6 +122,8 @@ class Evidence:
         chosen, or where there are none that earlier models knew nothing of. All other figures are of the test period.
     promises
         Which precision can be promised above which threshold.
+    recency
+        What counting old leads less was worth; null without dates.
     selection
         Who was worked, where leads.toml says so, and `weighted`: the figures of the test period weighted to all leads,
         where chances were logged.
@@ -149,6 +152,7 @@ class Evidence:
     examined: Examined | None = None
     delay: DelayTable | None = None
     steps: Sequence[Step] = ()
+    recency: RecencyTrial | None = None
     promises: Sequence[Certificate] = ()
     selection: Selection | None = None
     weighted: Weighted | None = None

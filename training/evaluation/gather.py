@@ -46,7 +46,7 @@ def gather_evidence(
     test = examples.split.rows("test")
     converted, groups = examples.converted[test], examples.groups[test]
     snapshots = examples.snapshots.iloc[test]
-    matrix = encode_frame(examples.frame.iloc[test], contest.columns)
+    matrix = encode_frame(examples.frame, contest.columns, rows=test)
     probabilities = {contender.name: contender.probability(matrix) for contender in contest.contenders}
     probabilities["odoo_naive_bayes"] = _ask_odoo(examples, test)
     name = contest.chosen.name
@@ -93,6 +93,7 @@ def gather_evidence(
         warnings=warnings,
         delay=_tabulate_delays(tables, project.settings.outcome.horizon),
         steps=contest.steps,
+        recency=contest.telling.recency,
         selection=examples.selection,
         weighted=_weigh(examples, test, probabilities[name], probabilities[BASE], seed=seed),
         promises=_promise(probabilities[name], converted, examples.leads[test]),

@@ -17,15 +17,13 @@ from training.calibration.calibrate import CalibrationChoice, choose_calibrator
 from training.calibration.level import LevelShift, shift_level
 from training.calibration.repair import Repair, add_repair, find_repair, repair_margin
 from training.fitting.boost import Tuned
-from training.fitting.encode import Learnt, Pairs, learn_at, look_back
-from training.fitting.ladder import TRY_ROWS, Forward, Rung, Step, climb, fit_rung, supported_rungs, try_rungs
-from training.fitting.pairs import PairTrial, try_pairs
+from training.fitting.encode import Learnt, look_back
+from training.fitting.ladder import Forward, Rung, Step, climb, fit_rung, supported_rungs, try_rungs
 from training.fitting.tune import Tuning, tune_trees
-from training.fitting.young import YoungTrial, label_young, level_miss, they_help
+from training.fitting.views import Telling, settle_views, take_view
 
 if TYPE_CHECKING:
     from training.examples import Examples
-    from training.split import Origin
 
 __all__ = ["Contender", "Contest", "hold_contest"]
 
@@ -82,12 +80,8 @@ class Contest:
         Positions of the mature examples that all contenders predicted from an earlier origin.
     steps
         The ladder, rung by rung.
-    young
-        Whether leads were learnt from whose horizon was not over.
-    miss
-        How far levels moved from the leads seen last to those that came next, in log-odds, a standard deviation.
-    pairs
-        What became of pairs of categories; null without dates.
+    telling
+        What was learnt from, and what the trials of it found.
     tuned
         Parameters of the trees that replace the usual ones.
     """
@@ -97,9 +91,7 @@ class Contest:
     chosen: Contender
     rows: NDArray[np.intp]
     steps: tuple[Step, ...]
-    young: bool
-    miss: float
-    pairs: PairTrial | None
+    telling: Telling
     tuned: Tuned
     notes: tuple[str, ...]
 
@@ -133,13 +125,7 @@ def _hold(
     rungs, note = supported_rungs(len(np.unique(examples.leads[fit[converted[fit]]])))
     if not len(examples.catalogue.features):
         rungs, note = rungs[:1], "No feature varies: nothing but the base rate can be told."
-    learnt, trials = _look_back(examples, horizon=horizon)
-    young, miss = they_help(trials), level_miss(trials)
-    follow = any(trial is not None for trial in trials)
-    crossed = try_pairs(examples, learnt[-1], horizon=horizon, young=young)
-    pairs = crossed.taken if crossed is not None else ()
-    if pairs:
-        learnt = [_learn(examples, origin, horizon=horizon, young=young, pairs=pairs) for origin in split.origins]
+    learnt, telling = settle_views(examples, horizon=horizon)
     progress(f"Trying {len(rungs)} kinds of models at {len(learnt)} earlier moments, each on the leads that came next")
     tuned: Tuned = ()
     if tuning is not None and "lightgbm" in rungs:
@@ -155,45 +141,19 @@ def _hold(
     held = [step.rung for step in steps if step.held][-1]
     progress("Fitting all of them on everything before the test period, and calibrating them on what they had said")
     del learnt  # their matrices are large, and so is the one to come
-    final = _learn(examples, split.final, horizon=horizon, young=young, pairs=pairs, most=None)
+    final = take_view(examples, split.final, telling, horizon=horizon)
     estimators = _fit_all(final, examples, forward, seed=seed)
-    codes = encode_frame(examples.frame.iloc[rows], final.columns)
+    codes = encode_frame(examples.frame, final.columns, rows=rows)
     contenders = tuple(
         _calibrate(
             rung, estimators[rung], forward[rung], examples, final, mature, codes,
-            horizon=horizon, miss=miss, follow=follow,
+            horizon=horizon, miss=telling.miss, follow=telling.follow,
         )
         for rung in forward
     )  # fmt: skip
     chosen = next(contender for contender in contenders if contender.name == held)
     notes = [text for text in (note,) if text is not None]
-    return Contest(final.columns, contenders, chosen, rows, tuple(steps), young, miss, crossed, tuned, tuple(notes))
-
-
-def _look_back(examples: Examples, *, horizon: timedelta) -> tuple[list[Learnt], list[YoungTrial | None]]:
-    """Return every origin's view, and what its young leads were good for; without them where they did not help."""
-    origins = examples.split.origins
-    every = [
-        label_young(learn_at(examples, origin, horizon=horizon, young=True, most=TRY_ROWS), examples)
-        for origin in origins
-    ]
-    learnt, trials = [one for one, _ in every], [trial for _, trial in every]
-    if not they_help(trials):
-        learnt = [_learn(examples, origin, horizon=horizon, young=False) for origin in origins]
-    return learnt, trials
-
-
-def _learn(
-    examples: Examples,
-    origin: Origin,
-    *,
-    horizon: timedelta,
-    young: bool,
-    pairs: Pairs = (),
-    most: int | None = TRY_ROWS,
-) -> Learnt:
-    """Return an origin's view, the young with labels if they are learnt from."""
-    return label_young(learn_at(examples, origin, horizon=horizon, young=young, most=most, pairs=pairs), examples)[0]
+    return Contest(final.columns, contenders, chosen, rows, tuple(steps), telling, tuned, tuple(notes))
 
 
 def _fit_all(final: Learnt, examples: Examples, forward: dict[Rung, Forward], *, seed: int) -> dict[Rung, Estimator]:
@@ -285,7 +245,7 @@ def _follow(
     rows = split.final.fit[told]
     return shift_level(
         calibration.calibrator,
-        estimator.log_odds(encode_frame(examples.frame.iloc[rows], final.columns)),
+        estimator.log_odds(encode_frame(examples.frame, final.columns, rows=rows)),
         observed=known.converted[told],
         seen_share=known.seen[told],
         leads=examples.leads[rows],

@@ -48,6 +48,8 @@ class Learnt:
         How long conversions take; null where labels are taken as they turned out.
     leads
         How many leads the rows belong to: snapshots of one lead say little more than one.
+    recency
+        What a row counts by its age, shape (rows,) with mean 1; null if old leads count as much as new ones.
     """
 
     origin: Origin
@@ -58,6 +60,7 @@ class Learnt:
     matrix: NDArray[np.float64]
     delays: DelayCurve | None
     leads: int
+    recency: NDArray[np.float64] | None = None
 
     @property
     def weight(self) -> float:
@@ -93,37 +96,33 @@ def learn_at(
         rows, known = rows[over], Known(known.converted[over], np.ones(int(over.sum())))
         over = np.ones(len(rows), dtype=np.bool_)
     target = known.converted.astype(np.float64)
-    snapshots, frame = examples.snapshots.iloc[rows], examples.frame.iloc[rows]
-    columns = learn_columns(examples.catalogue, frame)
+    snapshots = examples.snapshots.iloc[rows]
+    columns = learn_columns(examples.catalogue, examples.frame, rows=rows)
     leads = int(snapshots["lead_id"].nunique())
     kept = thin(len(rows), most)
     categories = [column for column in columns if column.kind == "category"]
     if examples.split.kind != "time" or not categories:
-        matrix = encode_frame(_part(frame, kept), columns)
+        matrix = encode_frame(examples.frame, columns, rows=rows[kept])
         return Learnt(origin, rows[kept], known.part(kept), target[kept], columns, matrix, delays, leads)
     asked = snapshots["as_of"].to_numpy().astype("datetime64[us]").astype(np.int64).astype(np.float64)
     told = asked + horizon / timedelta(microseconds=1)
     encoder = PastTargetEncoder()
-    levels = read_levels(frame, [column.name for column in categories])
+    codes, levels = read_levels(examples.frame, [column.name for column in categories], rows=rows)
     counts = over * examples.weigh_all(rows) * leads / len(rows)
-    encoder.fit(levels, known.converted, asked=asked, known=told, sample_weight=counts)
-    columns = _add_rates(columns, encoder, categories)
-    told_then = [encoder.transform(levels[kept], asked=asked[kept])]
+    encoder.fit(codes, known.converted, asked=asked, known=told, sample_weight=counts)
+    columns = _add_rates(columns, encoder, categories, levels)
+    told_then = [encoder.transform(codes[kept], asked=asked[kept])]
     if pairs:
         places = {column.name: place for place, column in enumerate(categories)}
         held = sorted((places[one], places[other]) for one, other in pairs if {one, other} <= set(places))
         crossed = PastPairEncoder(pairs=held)
-        crossed.fit(levels, known.converted, asked=asked, known=told, sample_weight=counts)
-        columns = _add_pairs(columns, crossed, categories)
-        told_then.append(crossed.transform(levels[kept], asked=asked[kept]))
-    matrix = encode_frame(_part(frame, kept), columns)
+        crossed.fit(codes, known.converted, asked=asked, known=told, sample_weight=counts)
+        columns = _add_pairs(columns, crossed, categories, levels)
+        told_then.append(crossed.transform(codes[kept], asked=asked[kept]))
+    matrix = encode_frame(examples.frame, columns, rows=rows[kept])
     # rates as they were known then, in the place of those known at the origin
     matrix[:, len(columns) :] = np.column_stack(told_then)
     return Learnt(origin, rows[kept], known.part(kept), target[kept], columns, matrix, delays, leads)
-
-
-def _part(frame: pd.DataFrame, kept: NDArray[np.intp]) -> pd.DataFrame:
-    return frame if len(kept) == len(frame) else frame.iloc[kept]  # a copy of a long history is large
 
 
 def look_back(snapshots: pd.DataFrame, origin: Origin, *, horizon: timedelta, delays: DelayCurve | None) -> Known:
@@ -160,20 +159,31 @@ def _ages(snapshots: pd.DataFrame) -> NDArray[np.int64]:
     return (age / np.timedelta64(1, "s")).round().astype(np.int64)
 
 
-def read_levels(frame: pd.DataFrame, names: Sequence[str]) -> NDArray[np.object_]:
-    """Return the cells of categories, shape (rows, names); a missing one is a level of its own."""
-    cells = [frame[name].astype(object).fillna(_MISSING).to_numpy(dtype=object) for name in names]
-    return np.column_stack(cells).astype(object)
+def read_levels(
+    frame: pd.DataFrame, names: Sequence[str], *, rows: NDArray[np.intp]
+) -> tuple[NDArray[np.int64], list[list[str]]]:
+    """Return what some rows hold of categories, as codes of shape (rows, names), and the levels behind the codes.
+
+    A missing value is a level of its own. Texts of a long history are large, and slow to sort.
+    """
+    import pandas as pd
+
+    found = [pd.factorize(frame[name].iloc[rows].fillna(_MISSING), sort=True) for name in names]
+    return np.column_stack([codes for codes, _ in found]).astype(np.int64), [list(map(str, own)) for _, own in found]
 
 
 def _add_pairs(
-    columns: tuple[ModelColumn, ...], encoder: PastPairEncoder, categories: Sequence[ModelColumn]
+    columns: tuple[ModelColumn, ...],
+    encoder: PastPairEncoder,
+    categories: Sequence[ModelColumn],
+    levels: Sequence[Sequence[str]],
 ) -> tuple[ModelColumn, ...]:
     crossed: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     for (one, other), rates in zip(encoder.pairs_, encoder.rates_, strict=True):
         table = crossed.setdefault(categories[one].name, {}).setdefault(categories[other].name, {})
         for (left, right), rate in rates.items():
-            table.setdefault(_plain(left), {})[_plain(right)] = rate
+            first, second = levels[one][int(left)], levels[other][int(right)]
+            table.setdefault(_plain(first), {})[_plain(second)] = rate
     return tuple(replace(column, crossed=crossed.get(column.name, {})) for column in columns)
 
 
@@ -182,11 +192,14 @@ def _plain(level: str) -> str:
 
 
 def _add_rates(
-    columns: tuple[ModelColumn, ...], encoder: PastTargetEncoder, categories: Sequence[ModelColumn]
+    columns: tuple[ModelColumn, ...],
+    encoder: PastTargetEncoder,
+    categories: Sequence[ModelColumn],
+    levels: Sequence[Sequence[str]],
 ) -> tuple[ModelColumn, ...]:
     found: dict[str, Mapping[str, float]] = {
-        column.name: dict(zip(map(str, levels), map(float, rates), strict=True))
-        for column, levels, rates in zip(categories, encoder.levels_, encoder.rates_, strict=True)
+        column.name: dict(zip(own, map(float, rates), strict=True))
+        for column, own, rates in zip(categories, levels, encoder.rates_, strict=True)
     }
 
     def told(column: ModelColumn) -> ModelColumn:

@@ -140,8 +140,16 @@ def make_data(learnt: Learnt, examples: Examples, *, telling: Telling) -> FitDat
         inputs = tuple(place for place in range(learnt.matrix.shape[1]) if place not in categories & rated)
     return FitData(
         learnt.columns, learnt.matrix, learnt.target, examples.arrived[learnt.rows], learnt.weight, inputs,
-        examples.weigh(learnt.rows),
+        _weigh(learnt, examples),
     )  # fmt: skip
+
+
+def _weigh(learnt: Learnt, examples: Examples) -> Vector | None:
+    """Return what each row counts beside the others, by its lead's chance to be worked and by its age."""
+    if learnt.recency is None:
+        return examples.weigh(learnt.rows)
+    weight = examples.weigh_all(learnt.rows) * learnt.recency
+    return np.asarray(weight / weight.mean())
 
 
 def try_rungs(
@@ -200,7 +208,7 @@ def _make_plans(
 
 def _say_ahead(examples: Examples, origin: Learnt, plans: Sequence[Plan], *, seed: int) -> dict[Plan, Vector]:
     """Fit plans at an origin, and return the log-odds that each gives to the leads that came next."""
-    ahead = encode_frame(examples.frame.iloc[origin.origin.ahead], origin.columns)
+    ahead = encode_frame(examples.frame, origin.columns, rows=origin.origin.ahead)
 
     def say(plan: Plan) -> Vector:
         data = make_data(origin, examples, telling=plan.telling)

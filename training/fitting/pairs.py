@@ -83,7 +83,7 @@ def try_pairs(examples: Examples, alone: Learnt, *, horizon: timedelta, young: b
 
     def losses(learnt: Learnt) -> Vector:
         """Return the log loss of each row ahead, categories told in the better of the two ways."""
-        matrix = encode_frame(examples.frame.iloc[ahead], learnt.columns)
+        matrix = encode_frame(examples.frame, learnt.columns, rows=ahead)
         told = []
         for telling in TELLINGS:
             model = fit_logistic(make_data(learnt, examples, telling=telling), strength=_STRENGTH)
@@ -106,12 +106,12 @@ def _screen(examples: Examples, learnt: Learnt, horizon: timedelta) -> tuple[tup
     snapshots = examples.snapshots.iloc[rows]
     asked = snapshots["as_of"].to_numpy().astype("datetime64[us]").astype(np.int64).astype(np.float64)
     known = asked + horizon / timedelta(microseconds=1)
-    levels = read_levels(examples.frame.iloc[rows], names)
+    codes, _ = read_levels(examples.frame, names, rows=rows)
     encoder = PastPairEncoder().fit(
-        levels, converted, asked=asked, known=known, sample_weight=np.full(len(rows), learnt.weight)
+        codes, converted, asked=asked, known=known, sample_weight=np.full(len(rows), learnt.weight)
     )
-    alone = encoder.alone_.transform(levels, asked=asked)
-    together = encoder.transform(levels, asked=asked)
+    alone = encoder.alone_.transform(codes, asked=asked)
+    together = encoder.transform(codes, asked=asked)
     # the first half of the history knows too little of itself to be told anything
     late = asked >= np.median(asked)
     found = []

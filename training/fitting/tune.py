@@ -146,5 +146,5 @@ def _losses(
     rounds = find_rounds(data, seed=seed, tuned=kind)
     rows = _mature(learnt, examples)
     trees = fit_trees(data, rounds=rounds, seed=seed, tuned=kind)
-    margin = trees.log_odds(encode_frame(examples.frame.iloc[rows], learnt.columns))
+    margin = trees.log_odds(encode_frame(examples.frame, learnt.columns, rows=rows))
     return np.logaddexp(0.0, np.where(examples.converted[rows], -margin, margin)), rounds

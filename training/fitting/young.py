@@ -82,7 +82,7 @@ def label_young(learnt: Learnt, examples: Examples) -> tuple[Learnt, YoungTrial 
     ahead = learnt.origin.ahead[examples.split.mature[learnt.origin.ahead]]
     if not len(ahead):
         return labelled, None
-    matrix, converted = encode_frame(examples.frame.iloc[ahead], learnt.columns), examples.converted[ahead]
+    matrix, converted = encode_frame(examples.frame, learnt.columns, rows=ahead), examples.converted[ahead]
     before, after = (design.read(one).log_odds(matrix) for one in (first, numbers))
     gain = float(np.mean(_loss(before, converted) - _loss(after, converted)))
     recent = known.seen < 1.0

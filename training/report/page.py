@@ -11,6 +11,7 @@ from project.duration import format_duration
 from project.pages import open_templates
 from training.evaluation.evidence import BASE, BandRow, Evidence
 from training.report.figures import CONTENDER_NAMES
+from training.report.recency_words import say_recency
 from training.report.selection_words import WEIGHTED_NAMES, say_selection, say_uplift, say_weighted
 from training.report.sentences import (
     UNKNOWN,
@@ -108,6 +109,7 @@ def _environment() -> Environment:
         "say_parts": say_parts,
         "say_promises": say_promises,
         "say_reached": say_reached,
+        "say_recency": say_recency,
         "say_selection": say_selection,
         "say_slices": say_slices,
         "say_smooth_error": say_smooth_error,
