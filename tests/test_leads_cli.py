@@ -65,6 +65,11 @@ def test_every_command_shows_an_example(command: str) -> None:
 def test_train_answers_with_the_documented_document(demo: Path) -> None:
     answer = json.loads((demo / "answer.json").read_text("utf-8"))
     assert {"model_id", "run_id", "chosen", "skill", "split", "test", "rivals", "immature", "warnings"} <= set(answer)
+    (within,) = answer["sooner"]
+    assert within["horizon"] == "30d"
+    assert 0 < within["whole"]["observed"] < answer["test"]["positives"]
+    assert [row["age_days"] for row in within["by_age"]] == [0.0, 1.0, 3.0, 7.0, 14.0, 30.0]
+    assert sum(row["observed"] for row in within["by_age"]) == within["whole"]["observed"]
     assert set(answer["split"]) == {"kind", "fit", "forward", "test"}
     assert answer["split"]["kind"] == "time"
     assert set(answer["test"]) == METRICS
@@ -81,7 +86,9 @@ def test_scores_have_the_documented_columns_in_order_and_are_ranked(demo: Path, 
     ran = run_leads("score", "-p", demo, "-o", out, "--json")
     assert ran.exit_code == 0, ran.output
     scored = pd.read_csv(out)
-    assert tuple(scored.columns) == (*COLUMNS, *MORE_COLUMNS)
+    assert tuple(scored.columns) == (*COLUMNS, "probability_30d", *MORE_COLUMNS)
+    assert scored["probability_30d"].between(0, scored["probability"]).all()
+    assert 0.3 < scored["probability_30d"].sum() / scored["probability"].sum() < 0.95
     assert ran.answer["leads"] == len(scored) > 100
     order = scored["band"].map(["SQL", "MQL", "nurture", "disqualified"].index)
     assert order.is_monotonic_increasing

@@ -17,6 +17,7 @@ import pytest
 from models.artefact import PROTOCOL, answer_canary, load_model, read_manifest, save_model
 from models.columns import encode_frame
 from models.estimators import Blend
+from models.sooner import Sooner
 from project.errors import ArtefactError
 from small_models import (
     GOLDEN,
@@ -141,6 +142,26 @@ def test_the_same_content_has_the_same_model_id_and_other_content_another(tmp_pa
     assert model_id("a", x=2, y=[2.5, None]) != first
     other = make_canary(model, make_frame(2, seed=2))
     assert save_model(model, tmp_path, canary=other, facts={"x": 1, "y": [2.5, None]}).model_id != first
+
+
+def test_when_conversions_come_is_read_back_and_older_models_know_nothing_of_it(
+    originals: dict[str, Path], tmp_path: Path
+) -> None:
+    sooner = Sooner(("7d", "30d"), (0.2, 0.6), (-1.4, 0.4), 0.5, "visits", (0.0, 10.0), (0.1, -1.0), 200)
+    model, frame = replace(small_model("logistic"), sooner=sooner), make_frame(5, seed=3)
+    saved = save_model(model, tmp_path, canary=make_canary(model, frame.head(2)), facts={})
+    loaded = load_model(tmp_path / saved.model_id)
+    assert loaded.sooner == sooner
+    before, after = (one.within(frame, one.log_odds(frame))["probability_7d"] for one in (model, loaded))
+    np.testing.assert_array_equal(before, after)
+    assert load_model(originals["logistic"]).sooner is None
+
+
+def test_a_sealed_manifest_with_impossible_sooner_shares_is_an_artefact_error(tmp_path: Path) -> None:
+    model = replace(small_model("logistic"), sooner=Sooner(("30d",), (0.6,), (0.4,), conversions=200))
+    saved = save_model(model, tmp_path, canary=make_canary(model, make_frame(2, seed=1)), facts={})
+    reseal(tmp_path / saved.model_id, lambda manifest: manifest["sooner"].update(pooled=[1.6]))
+    must_not_load(tmp_path / saved.model_id)
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY_FILE)

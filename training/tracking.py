@@ -136,6 +136,9 @@ def _metrics(trained: Trained) -> dict[str, float]:
                     numbers[f"test.{metric}"] = float(value)
         numbers[f"{name}.log_loss_against_base_high"] = judged.against_base.high
         numbers[f"{name}.log_loss_against_base_low"] = judged.against_base.low
+    for table in trained.evidence.sooner:
+        numbers[f"test.{table.horizon}.log_loss"] = table.whole.log_loss
+        numbers[f"test.{table.horizon}.observed_over_expected"] = table.whole.ratio.value
     return numbers
 
 
@@ -149,6 +152,7 @@ def _log_model(project: Project, trained: Trained) -> Any:
     numbers = ("probability", "probability_low", "probability_high", "log_odds")
     answers = {**dict.fromkeys(numbers, "double"), "band": "string"}
     answers |= dict.fromkeys(reason_columns([]), "string")
+    answers |= dict.fromkeys(trained.model.sooner_columns, "double")
     outputs = Schema([ColSpec(kind, name) for name, kind in answers.items()])
     root = Path(__file__).parents[1]
     return mlflow.pyfunc.log_model(

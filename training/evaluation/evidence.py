@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from training.evaluation.delay_table import DelayTable
     from training.evaluation.examine import Examined
     from training.evaluation.skill import Together
+    from training.evaluation.sooner import SoonerTable
     from training.fitting.ladder import Step
     from training.leaks.verdict import Verdict
     from training.selection import Selection
@@ -123,6 +124,8 @@ class Evidence:
     selection
         Who was worked, where leads.toml says so, and `weighted`: log loss and conversions over expected ones in the
         test period, weighted to all leads.
+    sooner
+        The chosen model within the horizons of `outcome.sooner`; empty if there are none, or nothing can be told.
     """
 
     project: str
@@ -152,6 +155,7 @@ class Evidence:
     selection: Selection | None = None
     weighted: tuple[float, float] | None = None
     together: Together | None = None
+    sooner: Sequence[SoonerTable] = ()
 
     @property
     def headline(self) -> str:

@@ -33,6 +33,7 @@ from training.report.sentences import (
     write_range,
     write_signed,
 )
+from training.report.sooner_words import say_rival, say_sooner
 from training.report.svg import put_inline
 
 if TYPE_CHECKING:
@@ -109,8 +110,10 @@ def _environment() -> Environment:
         "say_promises": say_promises,
         "say_reached": say_reached,
         "say_selection": say_selection,
+        "say_rival": say_rival,
         "say_slices": say_slices,
         "say_smooth_error": say_smooth_error,
+        "say_sooner": say_sooner,
         "say_uplift": say_uplift,
         "signed": write_signed,
         "thresholds": _say_thresholds,
