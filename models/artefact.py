@@ -28,6 +28,7 @@ from models.estimator_files import read_estimator, write_estimator
 from models.evidence import EvidenceTable
 from models.interval import IntervalTable
 from models.lead_model import LeadModel
+from models.sooner import Sooner
 from project.errors import ArtefactError, name_some
 from project.files import canonical_json, hash_bytes, hash_file, write_folder_atomically
 
@@ -68,6 +69,7 @@ def save_model(model: LeadModel, folder: Path, *, canary: Canary, facts: Mapping
         "policy": model.policy.to_json(),
         **({"interval": model.interval.to_json()} if model.interval is not None else {}),
         **({"unusual_from": model.unusual_from} if model.unusual_from is not None else {}),
+        **({"sooner": model.sooner.to_json()} if model.sooner is not None else {}),
         **({"evidence": model.evidence.to_json()} if model.evidence is not None else {}),
         "files": {name: hash_bytes(text) for name, text in files.items()},
     }
@@ -148,6 +150,7 @@ def load_model(folder: Path, *, build_canary: BuildCanary | None = None, verifie
             manifest=manifest,
             interval=IntervalTable.from_json(manifest["interval"]) if "interval" in manifest else None,
             unusual_from=manifest.get("unusual_from"),
+            sooner=Sooner.from_json(manifest["sooner"]) if "sooner" in manifest else None,
             evidence=EvidenceTable.from_json(manifest["evidence"]) if "evidence" in manifest else None,
         )
     except ArtefactError:

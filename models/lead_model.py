@@ -17,6 +17,7 @@ from models.estimators import Blend, Estimator
 from models.evidence import EvidenceTable
 from models.interval import IntervalTable
 from models.reasons import Reason, find_reasons
+from models.sooner import Sooner, column_of
 from project.language import Language
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class LeadModel:
         Log-odds by which the parts of a blend differ in one of a hundred leads of the past; null for other models.
     evidence
         What became of earlier leads by their values; null in models that were saved before there was any.
+    sooner
+        When those that convert do so; null if nobody asked for horizons shorter than the model's.
     """
 
     columns: tuple[ModelColumn, ...]
@@ -49,6 +52,7 @@ class LeadModel:
     interval: IntervalTable | None = None
     unusual_from: float | None = None
     evidence: EvidenceTable | None = None
+    sooner: Sooner | None = None
 
     def log_odds(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """Return log-odds before calibration, shape (rows,)."""
@@ -64,6 +68,28 @@ class LeadModel:
             nowhere = np.full(len(probability), np.nan)
             return nowhere, nowhere
         return self.interval.bounds(probability)
+
+    @property
+    def sooner_columns(self) -> tuple[str, ...]:
+        """The scored columns of the horizons shorter than the model's, rising; none if nobody asked for any."""
+        return () if self.sooner is None else tuple(map(column_of, self.sooner.horizons))
+
+    def within(self, frame: pd.DataFrame, log_odds: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """Return the probability to convert within each shorter horizon, by the column that it is told in.
+
+        It is at most that of the next longer one, and NaN where too few conversions were known to tell.
+
+        Parameters
+        ----------
+        log_odds
+            Of the frame, before calibration.
+        """
+        if self.sooner is None:
+            return {}
+        age = frame[self.sooner.age_column].to_numpy(dtype=np.float64) if self.sooner.age_column else None
+        share = self.sooner.share(self.calibrator.calibrated(log_odds), age)
+        probability = self.calibrator.probability(log_odds)
+        return {name: probability * share[:, place] for place, name in enumerate(self.sooner_columns)}
 
     def contributions(self, frame: pd.DataFrame) -> tuple[NDArray[np.float64], float]:
         """Return contributions in log-odds before calibration, shape (rows, columns), and the base they add to."""

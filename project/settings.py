@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, model_validator
 
 from project.band_settings import BandSettings, CapacitySettings, RuleSettings, SlaSettings
+from project.duration import format_duration
 from project.files import canonical_json, hash_bytes
 from project.reasons_settings import ReasonsSettings
 from project.source_settings import (
@@ -68,12 +69,15 @@ class OutcomeSettings(Section):
     Where a CRM keeps one closing date beside a status that tells won from lost, `column` is the status and `closed_at`
     the date; it counts for leads whose status is one of `won` or `lost` only, for open leads it is a plan.
 
+    `sooner` are shorter horizons that the same model tells beside the whole one, each in a column of its own.
+
     `reasons` tells what a reason of rejection says of the lead: `lost` (it did not buy), `unknown` (it could still
     have: unreachable, bad timing, a duplicate) or `junk` (spam, a test: nothing is learnt from it). `reason` is the
     column of the leads table that holds it, where the stages have none.
     """
 
     horizon: Duration = timedelta(days=60)
+    sooner: tuple[Duration, ...] = ()
     column: str | None = None
     won: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
@@ -91,6 +95,22 @@ class OutcomeSettings(Section):
             raise ValueError("horizon must be longer than nothing")
         if self.closed_at is not None and self.column is None:
             raise ValueError("closed_at needs column: the status that tells whether the lead was won or lost then")
+        return self
+
+    @model_validator(mode="after")
+    def _sooner_is_sooner(self) -> OutcomeSettings:
+        whole = format_duration(self.horizon)
+        for one in self.sooner:
+            if one <= timedelta(0):
+                raise ValueError("sooner holds a length of nothing: every one must be longer than that")
+            if one >= self.horizon:
+                raise ValueError(
+                    f"sooner holds {format_duration(one)}, which is not shorter than the horizon of {whole}: leave it "
+                    "out or lengthen horizon"
+                )
+        twice = next((one for one in self.sooner if self.sooner.count(one) > 1), None)
+        if twice is not None:
+            raise ValueError(f"sooner holds {format_duration(twice)} twice: keep one")
         return self
 
 
@@ -208,6 +228,10 @@ class Settings(Section):
                     f'selection names {header!r}, which leads.columns does not declare "rule". Declare it so: what '
                     "sales did is no feature"
                 )
+        if self.outcome.sooner and not self.dated:
+            raise ValueError(
+                "outcome.sooner needs dates of leads and wins: without them nothing tells how long a conversion took"
+            )
         self._check_rules()
         value = self.capacity.value_column
         if value is not None and self.leads.columns.get(value) not in {"number", "rule"}:

@@ -18,7 +18,7 @@ __all__ = ["LeadPyfunc"]
 
 
 class LeadPyfunc(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
-    """Feature frame in; probability with its interval, log-odds, band and reasons out.
+    """Feature frame in; probability with its interval, log-odds, band, reasons and probabilities within less time out.
 
     Columns go by name; an absent one is missing.
     """
@@ -47,7 +47,8 @@ class LeadPyfunc(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
             "log_odds": apart.log_odds,
             "band": self.model.policy.assign(probability).tolist(),
         }
-        return pd.DataFrame(answers | reason_columns(self.model.tell(apart, frame, language="en")))
+        answers |= reason_columns(self.model.tell(apart, frame, language="en"))
+        return pd.DataFrame(answers | self.model.within(frame, apart.log_odds))
 
 
 def _fill_columns(frame: pd.DataFrame, model: LeadModel) -> pd.DataFrame:

@@ -75,7 +75,8 @@ class Scored:
     Attributes
     ----------
     leads
-        The columns of `COLUMNS` and `MORE_COLUMNS`, one row a lead: band by band, then by probability, log-odds and id.
+        The columns of `COLUMNS`, a `probability_<horizon>` for each sooner horizon of the model, and `MORE_COLUMNS`,
+        one row a lead: band by band, then by probability, log-odds and id.
     """
 
     leads: pd.DataFrame
@@ -215,8 +216,9 @@ def score_frame(
             **reason_columns(model.tell(apart, frame, language=language)),
             "trust": [trust_of(flag) for flag in flags],
             "flags": flags,
+            **model.within(frame, log_odds),
         },
-        columns=list(COLUMNS),
+        columns=[*COLUMNS, *model.sooner_columns],
     )
 
 

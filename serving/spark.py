@@ -40,8 +40,6 @@ __all__ = ["ScoredLake", "check_out_folder", "score_lake"]
 
 Files = tuple[tuple[str, bytes], ...]
 _NUMBERS = {"probability", "probability_low", "probability_high", "log_odds", "propensity", "expected_value"}
-_SCHEMA = pa.schema([(name, pa.float64() if name in _NUMBERS else pa.string()) for name in COLUMNS])
-_SPARK_SCHEMA = ", ".join(f"{name} {'double' if name in _NUMBERS else 'string'}" for name in COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class ScoredLake:
     bands
         How many leads are in each band.
     best
-        The head of the ranked list, with the columns of `COLUMNS`.
+        The head of the ranked list, with the columns of `COLUMNS` and those of the model's sooner horizons.
     """
 
     as_of: datetime | None
@@ -114,7 +112,8 @@ def score_lake(
     with warnings.catch_warnings():
         # Spark warns of pandas 3 wherever it finds it; no pandas of Spark's is used here
         warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
-        scored = questions.mapInArrow(score, _SPARK_SCHEMA)
+        fields = [f"{name} {'double' if kind == pa.float64() else 'string'}" for name, kind in _list_columns(model)]
+        scored = questions.mapInArrow(score, ", ".join(fields))
     return ScoredLake(moment, model.model_id, *_write(scored, out, most=most))
 
 
@@ -176,6 +175,7 @@ def _score_batches(
     stale: bool,
 ) -> Iterator[pa.RecordBatch]:
     model = _open_model(files)
+    schema = pa.schema(_list_columns(model))
     headers, asked = _asked_beside(model)
     beside = [f"h{place}" for place in range(len(headers))] + [f"did_{place}" for place in range(len(asked))]
     for batch in batches:
@@ -184,7 +184,12 @@ def _score_batches(
         snapshots = table.select(["lead_id", "as_of", "created_at", "flag"]).to_pandas()
         attributes = table.select(beside).to_pandas().set_axis([*headers, *asked], axis=1)
         scored = score_frame(frame, snapshots, attributes, model, scored_at=scored_at, language=language, stale=stale)
-        yield from pa.Table.from_pandas(scored, schema=_SCHEMA, preserve_index=False).to_batches()
+        yield from pa.Table.from_pandas(scored, schema=schema, preserve_index=False).to_batches()
+
+
+def _list_columns(model: LeadModel) -> list[tuple[str, pa.DataType]]:
+    numbers = {*_NUMBERS, *model.sooner_columns}
+    return [(name, pa.float64() if name in numbers else pa.string()) for name in (*COLUMNS, *model.sooner_columns)]
 
 
 def _write(scored: DataFrame, out: Path, *, most: int) -> tuple[dict[str, int], pd.DataFrame]:

@@ -18,7 +18,9 @@ def test_scores_have_the_documented_columns_in_order_and_are_ranked(demo: Path, 
     ran = run_leads("score", "-p", demo, "-o", out, "--json")
     assert ran.exit_code == 0, ran.output
     scored = pd.read_csv(out)
-    assert tuple(scored.columns) == (*COLUMNS, *MORE_COLUMNS)
+    assert tuple(scored.columns) == (*COLUMNS, "probability_30d", *MORE_COLUMNS)
+    assert scored["probability_30d"].between(0, scored["probability"]).all()
+    assert 0.3 < scored["probability_30d"].sum() / scored["probability"].sum() < 0.95
     assert ran.answer["leads"] == len(scored) > 100
     order = scored["band"].map(["SQL", "MQL", "nurture", "disqualified"].index)
     assert order.is_monotonic_increasing

@@ -21,6 +21,11 @@ METRICS = set(
 def test_train_answers_with_the_documented_document(demo: Path) -> None:
     answer = json.loads((demo / "answer.json").read_text("utf-8"))
     assert {"model_id", "run_id", "chosen", "skill", "split", "test", "rivals", "immature", "warnings"} <= set(answer)
+    (within,) = answer["sooner"]
+    assert within["horizon"] == "30d"
+    assert 0 < within["whole"]["observed"] < answer["test"]["positives"]
+    assert [row["age_days"] for row in within["by_age"]] == [0.0, 1.0, 3.0, 7.0, 14.0, 30.0]
+    assert sum(row["observed"] for row in within["by_age"]) == within["whole"]["observed"]
     assert set(answer["split"]) == {"kind", "fit", "forward", "test"}
     assert answer["split"]["kind"] == "time"
     assert set(answer["test"]) == METRICS

@@ -13,6 +13,7 @@ import pytest
 from models.artefact import load_model, save_model
 from models.columns import encode_frame
 from models.estimators import Blend
+from models.sooner import Sooner
 from small_models import (
     GOLDEN,
     INTERVAL,
@@ -135,3 +136,16 @@ def test_a_lead_about_which_the_parts_of_a_model_differ_is_flagged_and_the_limit
     np.testing.assert_array_equal(flagged, spread > np.quantile(spread, 0.9))
     saved = save_model(wary, tmp_path, canary=make_canary(wary, make_frame(6, seed=1)), facts={})
     assert load_model(tmp_path / saved.model_id).unusual_from == wary.unusual_from
+
+
+def test_when_conversions_come_is_read_back_and_older_models_know_nothing_of_it(
+    originals: dict[str, Path], tmp_path: Path
+) -> None:
+    sooner = Sooner(("7d", "30d"), (0.2, 0.6), (-1.4, 0.4), 0.5, "visits", (0.0, 10.0), (0.1, -1.0), 200)
+    model, frame = replace(small_model("logistic"), sooner=sooner), make_frame(5, seed=3)
+    saved = save_model(model, tmp_path, canary=make_canary(model, frame.head(2)), facts={})
+    loaded = load_model(tmp_path / saved.model_id)
+    assert loaded.sooner == sooner
+    before, after = (one.within(frame, one.log_odds(frame))["probability_7d"] for one in (model, loaded))
+    np.testing.assert_array_equal(before, after)
+    assert load_model(originals["logistic"]).sooner is None

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import lightgbm
 import numpy as np
 import pytest
 
-from models.artefact import PROTOCOL, load_model, read_manifest
+from models.artefact import PROTOCOL, load_model, read_manifest, save_model
+from models.sooner import Sooner
 from project.errors import ArtefactError
-from small_models import GOLDEN, MODEL_FILES, copy_of, make_frame, mark, must_not_load, reseal, small_model
+from small_models import GOLDEN, MODEL_FILES, copy_of, make_canary, make_frame, mark, must_not_load, reseal, small_model
 
 EVERY_FILE = [(kind, name) for kind, names in MODEL_FILES.items() for name in names]
 
@@ -136,6 +138,13 @@ def test_a_sealed_manifest_with_an_unknown_estimator_is_an_artefact_error(
     folder = copy_of(originals["logistic"], tmp_path)
     reseal(folder, lambda manifest: manifest["estimator"].update(kind="oracle"))
     must_not_load(folder, "oracle")
+
+
+def test_a_sealed_manifest_with_impossible_sooner_shares_is_an_artefact_error(tmp_path: Path) -> None:
+    model = replace(small_model("logistic"), sooner=Sooner(("30d",), (0.6,), (0.4,), conversions=200))
+    saved = save_model(model, tmp_path, canary=make_canary(model, make_frame(2, seed=1)), facts={})
+    reseal(tmp_path / saved.model_id, lambda manifest: manifest["sooner"].update(pooled=[1.6]))
+    must_not_load(tmp_path / saved.model_id)
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,10 @@ def test_an_applied_shift_is_a_new_champion_that_one_command_undoes(off: Path, t
     )
     margins = [model.calibrator.calibrated(model.log_odds(frame)) for model in (old, new)]
     assert margins[1] - margins[0] == pytest.approx(ran.answer["shift"], abs=1e-9)
+    shares = [
+        model.within(frame, model.log_odds(frame))["probability_30d"] / model.probability(frame) for model in (old, new)
+    ]
+    assert shares[1] == pytest.approx(shares[0], rel=1e-9)
     assert run_leads("monitor", "-p", own, "--json").exit_code == 0
     assert run_leads("rollback", "-p", own).exit_code == 0
     assert read_aliases(own / "state")["champion"] == before

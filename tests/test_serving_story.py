@@ -19,6 +19,7 @@ from serving.story.explain import Explanation, explain_lead
 from serving.story.page import build_bars, render_page, write_page
 from serving.story.steps import next_threshold
 from serving.story.timeline import read_timeline
+from serving.story.within import say_within
 
 FAR = datetime(2030, 1, 1)
 
@@ -108,6 +109,39 @@ def test_the_page_stands_alone_and_is_in_one_language(demo: Path, scored: pd.Dat
             body = re.sub(r"<style>.*?</style>|<[^>]+>", " ", text, flags=re.DOTALL)
             assert {"Почему", "Типичный", "Этот"} <= set(re.findall(r"\w+", body))
             assert not re.search(r"\b(the|days|leads|Why|bought)\b", body)
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "of 100 like this buy"), ("ru", "из 100 таких покупают за 30 дней")]
+)
+def test_the_page_and_the_terminal_say_how_many_buy_sooner(
+    demo: Path, scored: pd.DataFrame, language: Language, said: str
+) -> None:
+    lead = scored["lead_id"].iloc[0]
+    told = explained(demo, lead, language)
+    assert told.sooner == {"30d": pytest.approx(float(scored["probability_30d"].iloc[0]))}
+    words = f"{round(100 * told.sooner['30d'])} {said}"
+    assert words in render_page(told)
+    assert words in run_leads("explain", lead, "-p", demo, "--language", language).output
+
+
+def test_a_model_without_sooner_horizons_says_nothing_of_them(top: Explanation) -> None:
+    assert "like this" not in render_page(replace(top, sooner={}))
+
+
+@pytest.mark.parametrize(
+    ("probability", "english", "russian"),
+    [
+        (0.072, "7 of 100 like this buy within 30 days", "7 из 100 таких покупают за 30 дней"),
+        (0.21, "21 of 100 like this buy within 30 days", "21 из 100 таких покупает за 30 дней"),
+        (0.00995, "1 of 100 like this buys within 30 days", "1 из 100 таких покупает за 30 дней"),
+        (0.0049, "5 of 1,000 like this buy within 30 days", "5 из 1\xa0000 таких покупают за 30 дней"),
+        (0.0, "fewer than 1 of 1,000 like this buys within 30 days", "меньше 1 из 1\xa0000 таких покупает за 30 дней"),
+    ],
+)
+def test_a_probability_is_said_as_so_many_of_a_hundred(probability: float, english: str, russian: str) -> None:
+    assert say_within({"30d": probability}, speak("en")) == [english]
+    assert say_within({"30d": probability}, speak("ru")) == [russian]
 
 
 def test_what_a_person_typed_cannot_become_code(top: Explanation) -> None:

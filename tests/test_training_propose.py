@@ -75,6 +75,18 @@ def test_the_horizon_follows_the_delays(tmp_path: Path, delay: float, days: int,
     assert f"median {delay:.1f} d" in proposal.text
 
 
+@pytest.mark.parametrize(
+    ("delay", "days", "sooner"),
+    [pytest.param(6, 200, (), id="a week is short enough"), pytest.param(100, 150, (30,), id="a month")],
+)
+def test_a_sooner_horizon_is_proposed_where_the_whole_is_long(
+    tmp_path: Path, delay: float, days: int, sooner: tuple[int, ...]
+) -> None:
+    leads, stages = dated_world(tmp_path, delay=delay, days=days)
+    settings = settle(tmp_path, propose_project(tmp_path, leads=leads, stages=stages))
+    assert settings.outcome.sooner == tuple(timedelta(days=one) for one in sooner)
+
+
 def test_outcomes_that_start_late_are_said_to(tmp_path: Path) -> None:
     leads, _ = dated_world(tmp_path)
     deals = write(tmp_path / "deals.csv", "lead_id,won_date", *(f"L{n},{day(n + 5)}" for n in range(80, 200)))

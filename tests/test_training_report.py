@@ -19,11 +19,13 @@ from training.evaluation.evidence import BandRow, Evidence, judge
 from training.evaluation.examine import examine
 from training.evaluation.skill import Together
 from training.evaluation.slices import Partition
+from training.evaluation.sooner import SoonerRow, SoonerTable
 from training.fitting.ladder import Step
 from training.fitting.recency import RecencyTrial
 from training.report.figures import CONTENDER_NAMES, build_figures
 from training.report.page import render_report
 from training.report.sentences import say_compared, say_delay, say_reached, say_smooth_error
+from training.report.sooner_words import say_rival, say_sooner
 from training.split import Origin, Period, Split
 
 NASTY = 'pages <b>&" of $10 in $20 💥'
@@ -325,6 +327,53 @@ def test_details_are_folded_and_closed() -> None:
     assert len(folded) >= 5
     assert not any("open" in attributes for attributes in folded)
     assert [tag for tag, _ in page.tags].count("summary") == len(folded)
+
+
+@pytest.mark.parametrize(
+    ("gap", "says"),
+    [
+        (
+            Interval(-0.002, -0.003, -0.001),
+            "One share for all leads (0.2620) is worse within 30d: 0.0020 [0.0010, 0.0030] more",
+        ),
+        (
+            Interval(0.002, 0.001, 0.003),
+            "One share for all leads (0.2620) is better within 30d: 0.0020 [0.0010, 0.0030] less",
+        ),
+        (Interval(0.001, -0.001, 0.003), "is as good within 30d: the difference may be chance [−0.0010, 0.0030]."),
+    ],
+)
+def test_a_sooner_horizon_is_told_beside_its_rival(gap: Interval, says: str) -> None:
+    page = Page(render(replace(make_evidence(), sooner=[make_sooner(gap)])))
+    assert "How soon?" in page.text
+    assert (
+        "Within 30d 140 snapshots converted and 152.5 were expected (0.92 [0.80, 1.04]: the level is right)."
+        in page.text
+    )
+    assert "Log loss 0.2610, less than the base rate's 0.2830." in page.text
+    assert says in page.text
+    assert "7d 100 120 40 52.5 0.70 [0.55, 0.85]" in page.text
+    assert "nan" not in page.text.lower().split()
+
+
+def test_a_level_within_a_sooner_horizon_that_is_off_is_said_to_be() -> None:
+    table = make_sooner(Interval(0.0, -0.1, 0.1))
+    low = replace(table, whole=replace(table.whole, ratio=Interval(0.7, 0.55, 0.85), log_loss=0.3))
+    assert "(0.70 [0.55, 0.85]: fewer than chance allows). Log loss 0.3000, not less than" in say_sooner(low)
+    assert "the same share of their probability" in say_rival(replace(table, shared=True))
+
+
+def test_a_page_of_a_model_without_sooner_horizons_has_no_such_section() -> None:
+    assert "How soon?" not in Page(render(make_evidence())).text
+
+
+def make_sooner(gap: Interval) -> SoonerTable:
+    ratio, off = Interval(0.92, 0.8, 1.04), Interval(0.7, 0.55, 0.85)
+    whole = SoonerRow(None, 800, 1_500, 140, 152.5, ratio, ratio, 0.261, 0.262, 0.283, gap)
+    young = SoonerRow(0.0, 800, 1_380, 100, 100.0, ratio, ratio, 0.26, 0.26, 0.28, gap)
+    return SoonerTable(
+        "30d", False, whole, (young, SoonerRow(7.0, 100, 120, 40, 52.5, off, off, 0.27, 0.28, 0.29, gap))
+    )
 
 
 def test_a_page_without_a_close_look_leaves_its_sections_out() -> None:

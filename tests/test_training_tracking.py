@@ -52,6 +52,7 @@ def test_a_run_holds_parameters_metrics_report_and_figures(demo: Path, mlflow_cl
     assert run.data.params["chosen"] == answer["chosen"]
     assert run.data.metrics["test.log_loss"] == pytest.approx(answer["test"]["log_loss"])
     assert run.data.metrics["odoo_naive_bayes.auc"] == pytest.approx(answer["rivals"]["odoo_naive_bayes"]["auc"])
+    assert run.data.metrics["test.30d.log_loss"] == pytest.approx(answer["sooner"][0]["whole"]["log_loss"])
     logged = {entry.path for entry in mlflow_client.list_artifacts(answer["run_id"], "report")}
     assert {"report/report.html", "report/figures", "report/metrics.json"} <= logged
 
@@ -79,6 +80,9 @@ def test_the_champion_alias_loads_and_answers_like_the_artefact(demo: Path, mlfl
     answers = loaded.predict(frame.astype(dict.fromkeys(frame.select_dtypes("str").columns, "object")))
     assert answers["probability"].tolist() == expected
     assert set(answers["band"]) <= {"SQL", "MQL", "nurture"}
+    model, _ = load_named_model(find_project(demo))
+    within = model.within(frame, answers["log_odds"].to_numpy())["probability_30d"]
+    assert answers["probability_30d"].tolist() == within.tolist()
 
 
 def test_the_registered_model_has_a_signature_of_texts_and_doubles_and_an_invented_example(
@@ -89,6 +93,8 @@ def test_the_registered_model_has_a_signature_of_texts_and_doubles_and_an_invent
     found = mlflow.models.get_model_info("models:/demo@champion")
     kinds = {str(column.type.name) for column in found.signature.inputs.inputs}
     assert kinds <= {"double", "string"}
+    answers = {column.name: column.type.name for column in found.signature.outputs.inputs}
+    assert answers["probability_30d"] == "double"
     assert found.saved_input_example_info is not None
 
 

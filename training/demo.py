@@ -96,6 +96,7 @@ region = { en = "Region", ru = "Регион" }
 won = ["won"]
 lost = ["lost"]
 horizon = "60d"
+sooner = ["30d"]
 
 [outcome.reasons]
 no_budget = "lost"

@@ -17,6 +17,7 @@ from project.duration import format_duration
 from project.files import hash_bytes, hash_file
 from training.bands import choose_policy, make_rules
 from training.calibration.similar import build_interval_table
+from training.calibration.sooner import learn_sooner, note_sooner
 from training.calibration.unusual import find_unusual
 from training.canary import build_canary_frame, invent_canary
 from training.evaluation.evidence import Evidence
@@ -102,9 +103,17 @@ def train_model(
         chosen.estimator, chosen.calibrator, policy, {}, interval,
         find_unusual(chosen.estimator, contest.columns, examples),
         collect_evidence(examples, contest.columns, settings.outcome.horizon),
+        learn_sooner(contest, examples, horizon=settings.outcome.horizon, sooner=settings.outcome.sooner),
     )  # fmt: skip
     progress("Judging all of them on the test period")
-    warnings = [*examples.split.warnings, *examples.warnings, *contest.notes, *band_notes, *trial.notes()]
+    warnings = [
+        *examples.split.warnings,
+        *examples.warnings,
+        *contest.notes,
+        *band_notes,
+        *note_sooner(model.sooner),
+        *trial.notes(),
+    ]
     evidence = replace(gather_evidence(project, tables, examples, contest, model, warnings), leaks=trial.of_interest())
     progress("Saving the model and loading it back")
     saved = save_model(
@@ -157,6 +166,7 @@ def _facts(
         "headline": evidence.headline,
         "test": evidence.judged[evidence.chosen].metrics.to_json(),
         "rivals": {name: judged.metrics.to_json() for name, judged in evidence.judged.items()},
+        "sooner_test": [table.to_json() for table in evidence.sooner],
         "warnings": list(evidence.warnings),
         "forbidden_columns": dict(settings.leads.forbidden),
         "leaks_allowed": dict(settings.training.leaks_allowed),

@@ -129,6 +129,7 @@ def answer_for_machines(trained: Trained, *, run_id: str | None) -> dict[str, ob
         "test": evidence.judged[evidence.chosen].metrics.to_json(),
         "rivals": {name: judged.metrics.to_json() for name, judged in evidence.judged.items()},
         "weighted": evidence.weighted.to_json() if evidence.weighted is not None else None,
+        "sooner": [table.to_json() for table in evidence.sooner],
         "immature": evidence.immature,
         "warnings": list(evidence.warnings),
     }

@@ -103,6 +103,8 @@ def show_trial(terminal: Terminal, trial: Trial) -> None:
 
 def show_training(terminal: Terminal, trained: Trained, recorded: Recorded) -> None:
     """Print the headline numbers beside the base rate and the rivals, and where everything is."""
+    from training.report.sooner_words import say_rival, say_sooner
+
     evidence = trained.evidence
     if evidence.split.kind != "time":
         terminal.warn(evidence.split.warnings[0])
@@ -130,6 +132,8 @@ def show_training(terminal: Terminal, trained: Trained, recorded: Recorded) -> N
         ),
     )
     terminal.say(evidence.headline)
+    for sooner in evidence.sooner:
+        terminal.say(f"{say_sooner(sooner)} {say_rival(sooner)}")
     if evidence.immature:
         terminal.say(f"{evidence.immature_leads:,} leads are too young to know; they are not counted as lost.")
     for warning in evidence.warnings:

@@ -143,6 +143,9 @@ def _metrics(trained: Trained) -> dict[str, float]:
         for name, one in trained.evidence.weighted.figures.items():
             ends = {"": one.weighted.value, "_low": one.weighted.low, "_high": one.weighted.high}
             numbers |= {f"weighted.{name}{end}": value for end, value in ends.items() if math.isfinite(value)}
+    for table in trained.evidence.sooner:
+        numbers[f"test.{table.horizon}.log_loss"] = table.whole.log_loss
+        numbers[f"test.{table.horizon}.observed_over_expected"] = table.whole.ratio.value
     return numbers
 
 
@@ -156,6 +159,7 @@ def _log_model(project: Project, trained: Trained) -> Any:
     numbers = ("probability", "probability_low", "probability_high", "log_odds")
     answers = {**dict.fromkeys(numbers, "double"), "band": "string"}
     answers |= dict.fromkeys(reason_columns([]), "string")
+    answers |= dict.fromkeys(trained.model.sooner_columns, "double")
     outputs = Schema([ColSpec(kind, name) for name, kind in answers.items()])
     root = Path(__file__).parents[1]
     return mlflow.pyfunc.log_model(

@@ -65,12 +65,15 @@ def explain(
 def _show(terminal: Terminal, explanation: Explanation, words: Words) -> None:
     from serving.ledger.changes import say_change
     from serving.story.page import name_band, say_plan, say_rule
+    from serving.story.within import say_within
 
     share = words.percent(explanation.probability)
     terminal.say(f"{explanation.lead_id}: {share}, {words.odds(explanation.probability)}")
     if explanation.interval is not None:
         low, high = (words.percent(end) for end in explanation.interval)
         terminal.say(words.text("of similarly scored leads {low} to {high} bought", low=low, high=high))
+    for said in say_within(explanation.sooner, words):
+        terminal.say(said)
     rule = words.text("decided by: {rule}", rule=say_rule(explanation.band_rule, words))
     terminal.say(f"{name_band(explanation.band, words)} ({rule})")
     plan = say_plan(explanation, words)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from features.engine import build_features
 from features.ingest import read_tables
@@ -28,6 +29,7 @@ from serving.story.steps import Step, find_steps, next_threshold
 from serving.story.timeline import Happening, read_timeline
 
 if TYPE_CHECKING:
+    from models.lead_model import LeadModel
     from project.folder import Project
 
 __all__ = ["Explanation", "explain_lead"]
@@ -47,6 +49,8 @@ class Explanation:
         Log-odds before any feature; base plus all contributions is `log_odds`.
     arguments_for, arguments_against
         Every reason worth telling, largest first.
+    sooner
+        Horizon shorter than the model's → probability within it; empty in models without them, or if nothing is told.
     threshold
         The next one up, if it is near; `steps` are told only then.
     rate, days
@@ -64,6 +68,7 @@ class Explanation:
     language: Language
     probability: float
     interval: tuple[float, float] | None
+    sooner: dict[str, float]
     log_odds: float
     base: float
     start: float
@@ -111,6 +116,13 @@ def _iso(moment: datetime | None) -> str | None:
 def _moment_of(moment: np.datetime64) -> datetime | None:
     found: datetime | None = moment.astype("datetime64[us]").item()
     return found
+
+
+def _within(model: LeadModel, frame: pd.DataFrame, log_odds: NDArray[np.float64]) -> dict[str, float]:
+    if model.sooner is None or not model.sooner.known:
+        return {}
+    said = model.within(frame, log_odds).values()
+    return {name: float(one[0]) for name, one in zip(model.sooner.horizons, said, strict=True)}
 
 
 def explain_lead(
@@ -172,6 +184,7 @@ def explain_lead(
         language=language,
         probability=float(probability[0]),
         interval=None if np.isnan(low[0]) else (float(low[0]), float(high[0])),
+        sooner=_within(model, frame, apart.log_odds),
         log_odds=float(apart.log_odds[0]),
         base=apart.base,
         start=apart.points(model.calibrator)[1],

@@ -15,6 +15,7 @@ from project.language import Words, speak
 from project.pages import open_templates
 from serving.ledger.changes import Change
 from serving.story.explain import Explanation
+from serving.story.within import say_within
 
 __all__ = [
     "Bar",
@@ -97,6 +98,7 @@ def render_page(explanation: Explanation) -> str:
             words=words,
             labels=_label(explanation, words),
             bars=build_bars(explanation, words),
+            sooner=say_within(explanation.sooner, words),
             days=days,
             change=_lay_out_change(explanation.change, words),
             steps=[

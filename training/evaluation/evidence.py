@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from training.evaluation.delay_table import DelayTable
     from training.evaluation.examine import Examined
     from training.evaluation.skill import Together
+    from training.evaluation.sooner import SoonerTable
     from training.evaluation.weighted import Weighted
     from training.fitting.ladder import Step
     from training.fitting.recency import RecencyTrial
@@ -127,6 +128,8 @@ class Evidence:
     selection
         Who was worked, where leads.toml says so, and `weighted`: the figures of the test period weighted to all leads,
         where chances were logged.
+    sooner
+        The chosen model within the horizons of `outcome.sooner`; empty if there are none, or nothing can be told.
     """
 
     project: str
@@ -157,6 +160,7 @@ class Evidence:
     selection: Selection | None = None
     weighted: Weighted | None = None
     together: Together | None = None
+    sooner: Sequence[SoonerTable] = ()
 
     @property
     def headline(self) -> str:

@@ -18,6 +18,7 @@ from training.evaluation.evidence import BASE, Evidence, judge, rate_by_age, rat
 from training.evaluation.examine import examine_period
 from training.evaluation.rivals import fit_odoo_naive_bayes
 from training.evaluation.skill import Said, has_skill, look_at_both
+from training.evaluation.sooner import judge_sooner
 from training.evaluation.weighted import Weighted, weigh_figures
 
 if TYPE_CHECKING:
@@ -97,6 +98,9 @@ def gather_evidence(
         selection=examples.selection,
         weighted=_weigh(examples, test, probabilities[name], probabilities[BASE], seed=seed),
         promises=_promise(probabilities[name], converted, examples.leads[test]),
+        sooner=judge_sooner(
+            model, examples, test, base=probabilities[BASE], horizon=project.settings.outcome.horizon, seed=seed
+        ),
         examined=examine_period(examples, test, probabilities[name], capacity=project.settings.capacity, seed=seed),
     )
 

@@ -144,6 +144,7 @@ def apply_level(project: Project, proposal: LevelProposal, *, now: datetime) -> 
         model,
         calibrator=model.calibrator.shifted(proposal.shift),
         interval=model.interval.shifted(proposal.shift) if model.interval is not None else None,
+        sooner=model.sooner.shifted(proposal.shift) if model.sooner is not None else None,
     )
     catalogue = Catalogue.from_json(model.manifest["catalogue"])  # type: ignore[arg-type]
     canary = json.loads((folder / "canary.json").read_bytes())

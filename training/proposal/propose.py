@@ -235,7 +235,7 @@ def _describe_outcome(files: Mapping[str, InspectedFile], roles: Keys, history: 
     quick = float(np.quantile(delays, 0.25)) if len(delays) else 0.0
     late = start - first > max(0.1 * (last - first), timedelta(days=quick))
     horizon, why = words.describe_horizon(delays.tolist(), span=(last - (start if late else first)) / timedelta(days=1))
-    keys: Keys = {"horizon": (horizon, why), **history.keys}
+    keys: Keys = {"horizon": (horizon, why), **words.describe_sooner(horizon), **history.keys}
     if late:
         gap = (
             f"the first outcome stands {(start - first).days} days after the first lead: earlier leads look unwinnable"

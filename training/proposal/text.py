@@ -32,7 +32,15 @@ __all__ = [
     "describe_cells",
     "describe_columns",
 ]
-__all__ += ["describe_horizon", "describe_source", "judge_column", "list_some", "write_text", "write_value"]
+__all__ += [
+    "describe_horizon",
+    "describe_sooner",
+    "describe_source",
+    "judge_column",
+    "list_some",
+    "write_text",
+    "write_value",
+]
 
 Value = str | int | float | datetime | Sequence[str]
 Keys = dict[str, tuple[Value, str]]
@@ -40,6 +48,7 @@ Keys = dict[str, tuple[Value, str]]
 _WIDTH = 110
 _HEAD = "Proposed by `leads init` from what the files hold: guesses. Read them, correct them, then run `leads check`."
 _HORIZONS = (7, 14, 30, 45, 60, 90, 120, 180, 365)
+_SOONER = (7, 14, 30)
 _PERSONAL = (
     r"(?<!campaign )(?<!source )(?<!channel )(?<!product )(?<!form )\bname$|^name\b|\b(first|last|full|sur) ?name\b"
     r"|\b(e ?mail|phone|tel|telephone|mobile|ip|address|message|comments?|notes?|url)\b"
@@ -228,6 +237,18 @@ def describe_horizon(delays: Sequence[float], *, span: float) -> tuple[str, str]
         f"from creation to a win, over {len(delays):,} wins: median {median:.1f} d, p90 {p90:.1f} d, p95 {p95:.1f} d; "
         f"{chosen} days cover {covers[chosen]:.0%} of them{cut}"
     )
+
+
+def describe_sooner(horizon: str) -> Keys:
+    """Ask for the longest usual horizon that is at most two thirds of the whole; nothing where there is none.
+
+    >>> describe_sooner("60d")["sooner"][0], describe_sooner("7d")
+    (('30d',), {})
+    """
+    fitting = [days for days in _SOONER if 3 * days <= 2 * parse_duration(horizon).days]
+    if not fitting:
+        return {}
+    return {"sooner": ((f"{fitting[-1]}d",), "told beside the whole horizon, by the same model")}
 
 
 def describe_ages(horizon: str, *, from_first_hour: bool) -> Part:

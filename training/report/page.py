@@ -34,6 +34,7 @@ from training.report.sentences import (
     write_range,
     write_signed,
 )
+from training.report.sooner_words import say_rival, say_sooner
 from training.report.svg import put_inline
 
 if TYPE_CHECKING:
@@ -111,8 +112,10 @@ def _environment() -> Environment:
         "say_reached": say_reached,
         "say_recency": say_recency,
         "say_selection": say_selection,
+        "say_rival": say_rival,
         "say_slices": say_slices,
         "say_smooth_error": say_smooth_error,
+        "say_sooner": say_sooner,
         "say_uplift": say_uplift,
         "say_weighted": say_weighted,
         "signed": write_signed,
