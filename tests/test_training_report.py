@@ -256,8 +256,10 @@ def test_skill_that_rests_on_earlier_leads_too_says_so() -> None:
     evidence = make_evidence()
     sure = evidence.judged["lightgbm"]
     unsure = replace(sure, against_base=Interval(sure.against_base.value, 2 * sure.against_base.value, 0.001))
-    both = Together(Interval(-0.03, -0.05, -0.01), forward_leads=1_430)
-    rests = "On the test period alone chance cannot be ruled out; together with 1,430 leads of the earlier forward"
+    both = Together(Interval(0.63, 0.56, 0.7), forward_leads=1_430)
+    rests = (
+        "On the test period alone chance cannot be ruled out; by the order of those and of 1,430 leads of the earlier"
+    )
     faint = replace(evidence, judged={**evidence.judged, "lightgbm": unsure}, together=both)
     assert rests in Page(render(faint)).text
     assert f"{sure.metrics.log_loss:.4f} against" in faint.headline
@@ -265,11 +267,14 @@ def test_skill_that_rests_on_earlier_leads_too_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("high", "words"),
-    [(0.002, ", nor together with 1,430 leads"), (-0.001, "; together with 1,430 leads of the earlier forward")],
+    ("low", "words"),
+    [
+        (0.49, ", nor does the order of these and of 1,430 leads of the earlier forward periods show it"),
+        (0.51, "; the order of these and of 1,430 leads of the earlier forward periods is better than chance, but"),
+    ],
 )
-def test_no_skill_says_what_earlier_leads_add(high: float, words: str) -> None:
-    both = Together(Interval(-0.03, -0.05, high), forward_leads=1_430)
+def test_no_skill_says_what_earlier_leads_add(low: float, words: str) -> None:
+    both = Together(Interval(0.6, low, 0.7), forward_leads=1_430)
     headline = replace(make_evidence(skill=False), together=both).headline
     assert headline.startswith("No skill: on the test period")
     assert words in headline
