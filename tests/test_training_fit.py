@@ -12,6 +12,7 @@ from models.estimators import Estimator
 from models.linear import Logistic
 from small_models import COLUMNS, make_converted, make_data, make_frame
 from training.fitting.boost import boosting_parameters, find_rounds, fit_bag, fit_trees
+from training.fitting.design import Design
 from training.fitting.fit import FitData, find_strength, fit_logistic
 
 TREES = 80
@@ -272,3 +273,13 @@ def test_outcomes_drawn_from_another_seed_are_others() -> None:
     assert (make_converted(frame, seed=1) != make_converted(frame, seed=2)).any()
     assert isinstance(fit_logistic(make_data(200, seed=1), strength=0.1), Logistic)
     assert len(fit_logistic(make_data(200, seed=1), strength=0.1).terms) == len(COLUMNS)
+
+
+def test_a_design_of_some_rows_is_that_of_the_rows_taken_first() -> None:
+    data = make_data(600, seed=9)
+    rows = np.sort(np.random.default_rng(0).permutation(600)[:250])
+    some, first = Design.of(data, rows), Design.of(data.part(rows))
+    np.testing.assert_array_equal(some.inputs, first.inputs)
+    numbers = np.linspace(-1.0, 1.0, some.inputs.shape[1] + 1)
+    assert some.read(numbers) == first.read(numbers)
+    np.testing.assert_allclose(first.read(numbers).log_odds(data.matrix[rows]), first.margin(numbers), atol=1e-4)

@@ -40,30 +40,32 @@ class Design:
         Shape (rows, inputs that vary), of all columns side by side; in single precision, since there are many.
     scales
         One array a column: what each of its inputs was multiplied by; 0 for those that do not vary and were left out.
-    values
-        The encoded rows, shape (rows, columns).
+    matrix, rows
+        The encoded rows, shape (all rows, columns), and which of them the inputs are of; null for all.
     """
 
     terms: tuple[LinearTerm, ...]
     inputs: Singles
     scales: tuple[Vector, ...]
-    values: Matrix
+    matrix: Matrix
+    rows: NDArray[np.intp] | None = None
 
     @staticmethod
-    def of(data: FitData) -> Design:
-        """Build the inputs of all columns that are to be learnt from."""
-        terms = [_blank_term(data, place, _column(data, place)) for place in range(data.matrix.shape[1])]
-        most = sum(len(term.weights) + len(term.knots) + 1 for term in terms)
-        inputs = np.empty((len(data.target), most), dtype=np.float32)
+    def of(data: FitData, rows: NDArray[np.intp] | None = None) -> Design:
+        """Build the inputs of all columns that are to be learnt from, of some of the rows or of all."""
+        places = range(data.matrix.shape[1])
+        terms = [_blank_term(data, place, _column(data.matrix, place, rows)) for place in places]
+        varying = [_find_varying(_column(data.matrix, place, rows), terms[place]) for place in places]
+        # counted first and filled in place: all parts beside their copy would be twice as large
+        count = len(data.target) if rows is None else len(rows)
+        inputs = np.zeros((count, sum(int(varies.sum()) for varies in varying)), dtype=np.float32)
         scales, filled = [], 0
-        for place, term in enumerate(terms):
-            part, scale = _inputs_of(_column(data, place), term)
-            varies = part.max(axis=0, initial=-np.inf) > part.min(axis=0, initial=np.inf)
+        for place, (term, varies) in enumerate(zip(terms, varying, strict=True)):
+            stop = filled + int(varies.sum())
+            scale = _fill(inputs[:, filled:stop], _column(data.matrix, place, rows), term, varies)
             scales.append(np.where(varies, scale, 0.0))
-            # in place: all parts beside their copy would be twice as large
-            inputs[:, filled : filled + int(varies.sum())] = part[:, varies]
-            filled += int(varies.sum())
-        return Design(tuple(terms), inputs[:, :filled], tuple(scales), data.matrix)
+            filled = stop
+        return Design(tuple(terms), inputs, tuple(scales), data.matrix, rows)
 
     def fit(
         self,
@@ -137,13 +139,13 @@ class Design:
             start += int(varies.sum())
             if len(own):
                 term = replace(terms[place], weights=tuple(map(float, own[:-1])), missing_weight=float(own[-1]))
-                mean = float(np.mean(term.raw_contribution(np.ascontiguousarray(self.values[:, place]))))
+                mean = float(np.mean(term.raw_contribution(_column(self.matrix, place, self.rows))))
                 terms[place] = replace(term, mean=mean)
         return Logistic(float(numbers[0]) + sum(term.mean for term in terms), tuple(terms))
 
 
-def _column(data: FitData, place: int) -> Vector:
-    return np.ascontiguousarray(data.matrix[:, place])
+def _column(matrix: Matrix, place: int, rows: NDArray[np.intp] | None) -> Vector:
+    return np.ascontiguousarray(matrix[:, place] if rows is None else matrix[rows, place])
 
 
 def _margin(inputs: Singles, numbers: Vector) -> Vector:
@@ -197,12 +199,35 @@ def _skewness(values: Vector) -> float:
     return float(np.mean(away * away * away))
 
 
-def _inputs_of(values: Vector, term: LinearTerm) -> tuple[Matrix, Vector]:
-    """Return the inputs of one column, last one that marks missing values, and what each was multiplied by."""
-    missing = np.isnan(values)
+def _find_varying(values: Vector, term: LinearTerm) -> NDArray[np.bool_]:
+    """Return which inputs of a column differ between rows."""
     if term.transform == "levels":
-        shares = (values[:, None] == np.arange(len(term.weights))).astype(np.float64)
-        return np.column_stack([shares, missing.astype(np.float64)]), np.ones(shares.shape[1] + 1)
+        seen = np.bincount(_codes(values, term), minlength=len(term.weights) + 1)
+        return np.asarray((seen > 0) & (seen < len(values)))
+    part, _ = _bend(values, term)
+    return np.asarray(part.max(axis=0, initial=-np.inf) > part.min(axis=0, initial=np.inf))
+
+
+def _fill(inputs: Singles, values: Vector, term: LinearTerm, varies: NDArray[np.bool_]) -> Vector:
+    """Write the inputs of a column that vary where there is 0 so far; return what each was multiplied by."""
+    if term.transform == "levels":
+        codes = _codes(values, term)
+        marked = np.flatnonzero(varies[codes])
+        inputs[marked, (np.cumsum(varies) - 1)[codes[marked]]] = 1.0
+        return np.ones(len(varies))
+    part, scale = _bend(values, term)
+    inputs[:] = part[:, varies]
+    return scale
+
+
+def _codes(values: Vector, term: LinearTerm) -> NDArray[np.intp]:
+    """Return the place of each row's level among the inputs; the last one marks missing values."""
+    return np.where(np.isnan(values), len(term.weights), values).astype(np.intp)
+
+
+def _bend(values: Vector, term: LinearTerm) -> tuple[Matrix, Vector]:
+    """Return the inputs of a number, last one that marks missing values, and what each was multiplied by."""
+    missing = np.isnan(values)
     if term.scale == 1.0 and term.low == term.high == 0.0 and not term.knots:
         return np.empty((len(values), 0)), np.empty(0)
     placed = np.where(missing, 0.0, term.standardise(np.where(missing, term.low, values)))

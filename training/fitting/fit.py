@@ -97,9 +97,10 @@ def fit_logistic(data: FitData, *, strength: float) -> Logistic:
     Numbers are standardised, skewed ones after sign(x)·log(1 + |x|), and their lines bend at four quantiles; categories
     are one-hot; missing values have a weight of their own. Of a long history 150,000 rows say enough.
     """
-    data = data.thin(_MOST_ROWS)
-    design = Design.of(data)
-    return design.read(design.fit(data.target, strength=strength, weight=data.weights))
+    rows = thin(len(data.target), _MOST_ROWS)
+    design = Design.of(data, rows if len(rows) < len(data.target) else None)
+    weight = (data.weights * (len(data.target) / max(1, len(rows))))[rows]
+    return design.read(design.fit(data.target[rows], strength=strength, weight=weight))
 
 
 def find_strength(data: FitData) -> float:
