@@ -58,7 +58,7 @@ def measure(world: str, seed: int, leads: int, folder: Path) -> None:
     from training.fitting.contenders import hold_contest
 
     history = History(world, seed, leads if world == SIMULATED else 0, 0.1)
-    project, truth = write_project(history, folder)
+    project, crm = write_project(history, folder)
     settings, horizon = project.settings, project.settings.outcome.horizon
     examples = build_examples(read_tables(project), settings, rules=make_rules(settings.rules))
     contest = hold_contest(examples, horizon=horizon, seed=seed, progress=lambda _: None)
@@ -76,20 +76,20 @@ def measure(world: str, seed: int, leads: int, folder: Path) -> None:
             f"{history.key:28s} {table.horizon:>6s} {whole.ratio.value:5.2f} [{whole.ratio.low:.2f}, "
             f"{whole.ratio.high:.2f}] {whole.log_loss:8.4f} {whole.log_loss_base:7.4f} {whole.log_loss_pooled:9.4f} "
             f"{1e4 * whole.against_pooled.value:+7.1f} [{1e4 * whole.against_pooled.low:+.1f}, "
-            f"{1e4 * whole.against_pooled.high:+.1f}]{compare(model, examples, truth, table.horizon)}",
+            f"{1e4 * whole.against_pooled.high:+.1f}]{compare(model, examples, crm, table.horizon)}",
             flush=True,
         )
 
 
-def compare(model: LeadModel, examples: Examples, truth: object, horizon: str) -> str:
+def compare(model: LeadModel, examples: Examples, crm: object, horizon: str) -> str:
     """Say how far from the truth the model and its rival are, if the truth is known."""
     from models.sooner import column_of
     from project.duration import parse_duration
-    from training.simulator.crm import LeadTruth
+    from training.simulator.crm import SimulatedCrm
 
-    if not isinstance(truth, LeadTruth) or model.sooner is None:
+    if not isinstance(crm, SimulatedCrm) or model.sooner is None:
         return ""
-    return _compare(model, examples, truth, column_of(horizon), parse_duration(horizon))
+    return _compare(model, examples, crm.truth, column_of(horizon), parse_duration(horizon))
 
 
 def _compare(model: LeadModel, examples: Examples, truth: LeadTruth, column: str, length: timedelta) -> str:

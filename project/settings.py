@@ -101,8 +101,8 @@ class OutcomeSettings(Section):
     def _sooner_is_sooner(self) -> OutcomeSettings:
         whole = format_duration(self.horizon)
         for one in self.sooner:
-            if one <= timedelta(0):
-                raise ValueError("sooner holds a length of nothing: every one must be longer than that")
+            if one < timedelta(hours=1):
+                raise ValueError(f"sooner holds {format_duration(one)}: every one must be an hour or longer")
             if one >= self.horizon:
                 raise ValueError(
                     f"sooner holds {format_duration(one)}, which is not shorter than the horizon of {whole}: leave it "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +143,22 @@ def test_in_a_history_that_moves_anyway_only_much_more_is_told() -> None:
     assert not apart(0.85, 0.82)
     assert not apart(0.88, 0.81)
     assert apart(0.95, 0.81)
+
+
+def test_leads_that_are_told_apart_without_a_single_slip_are_another_mix() -> None:
+    nan = float("nan")
+    found = TwoSamples(Interval(1.0, nan, nan), Interval(0.55, 0.52, 0.58), ("Form",))
+    said = check_mix(found, ())
+    assert said.verdict == "watch"
+    assert "most by Form: AUC 1.0000, usual 0.5500 [" in said.words
+    assert not TwoSamples(Interval(1.0, nan, nan), Interval(1.0, nan, nan), ()).apart
+
+
+def test_the_usual_is_asked_within_the_history_however_long_the_model_has_been_in_use() -> None:
+    as_of = np.arange(np.datetime64("2024-01-01"), np.datetime64("2026-01-01")).astype("datetime64[us]")
+    moments = choose_moments(as_of, since=datetime(2025, 1, 1), until=datetime(2026, 1, 1), horizon=timedelta(days=60))
+    assert as_of[moments.well_before].max() == np.datetime64("2024-07-01")
+    assert len(moments.well_before) > 150
 
 
 def test_an_alarm_of_the_level_is_given_its_likely_cause_and_keeps_its_own_action() -> None:

@@ -186,7 +186,7 @@ def test_an_unknown_key_is_an_error_that_names_the_nearest_known_one(
         ("[outcome]", '[outcome]\nhorizon = "soon"', "'soon' is not a length of time; write 30m, 1h, 45d or 2w"),
         ("[outcome]", '[outcome]\nhorizon = "-3d"', "is not a length of time"),
         ("[outcome]", '[outcome]\nsooner = ["60d"]', "sooner holds 60d, which is not shorter than the horizon of 60d"),
-        ("[outcome]", '[outcome]\nsooner = ["0"]', "sooner holds a length of nothing"),
+        ("[outcome]", '[outcome]\nsooner = ["0"]', "sooner holds 0d: every one must be an hour or longer"),
         ("[outcome]", '[outcome]\nsooner = ["2w", "14d"]', "sooner holds 14d twice: keep one"),
         ("[outcome]", '[outcome]\nsooner = ["30d"]', "outcome.sooner needs dates of leads and wins"),
         ("[leads]", '[project]\ntimezone = "Mars/Olympus"\n[leads]', "'Mars/Olympus' is unknown"),

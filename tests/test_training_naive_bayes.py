@@ -41,6 +41,19 @@ def test_it_adds_up_the_log_odds_of_levels() -> None:
     np.testing.assert_allclose(shares.sum(axis=1) + base, model.log_odds(data.matrix), atol=1e-12)
 
 
+def test_a_level_counts_with_twenty_leads_like_all() -> None:
+    data = copies(1, rows=300, seed=4)
+    weights = np.array(fit_naive_bayes(data).terms[0].weights)
+    rate = data.target.mean()
+    told = np.array([
+        logit((data.target[data.matrix[:, 0] == level].sum() + 20 * rate) / ((data.matrix[:, 0] == level).sum() + 20))
+        for level in range(4)
+    ]) - logit(rate)  # fmt: skip
+    share = weights[:4] @ told / (told @ told)
+    np.testing.assert_allclose(weights[:4], share * told, atol=1e-12)
+    assert 0.8 < share <= 1.0
+
+
 def test_a_single_category_is_told_as_its_levels_did() -> None:
     data = copies(1, rows=40_000, seed=1)
     said = fit_naive_bayes(data).log_odds(data.matrix)

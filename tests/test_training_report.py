@@ -368,6 +368,12 @@ def test_a_level_within_a_sooner_horizon_that_is_off_is_said_to_be() -> None:
     assert "the same share of their probability" in say_rival(replace(table, shared=True))
 
 
+def test_a_handful_of_conversions_within_a_sooner_horizon_says_nothing_of_the_level() -> None:
+    table = make_sooner(Interval(0.0, -0.1, 0.1))
+    none = replace(table, whole=replace(table.whole, observed=0, expected=1.2, ratio=Interval(0.0, 0.0, 0.0)))
+    assert "(0.00 [0.00, 0.00]: too few to tell whether the level is right)" in say_sooner(none)
+
+
 def test_a_page_of_a_model_without_sooner_horizons_has_no_such_section() -> None:
     assert "How soon?" not in Page(render(make_evidence())).text
 

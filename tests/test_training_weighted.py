@@ -58,7 +58,7 @@ def true_figures() -> dict[str, float]:
         "auc": found.auc,
         "slope": found.calibration_slope,
         "observed_over_expected": float(people.converted.sum() / people.said.sum()),
-        "lift_at_10": lift_at(people.said, people.converted, share=0.1),
+        "lift_at_10_of_leads": lift_at(people.said, people.converted, share=0.1),
     }
 
 
@@ -73,7 +73,7 @@ def test_figures_of_worked_leads_are_wrong_and_weighted_ones_right_within_their_
         error = (one.weighted.high - one.weighted.low) / 3.92
         assert abs(one.weighted.value - truth) < 3 * error, name
         # the top tenth converts about as many times as often among worked leads, by chance of this population
-        assert name == "lift_at_10" or abs(one.worked - truth) > 2.5 * error, name
+        assert name == "lift_at_10_of_leads" or abs(one.worked - truth) > 2.5 * error, name
 
 
 def test_weighted_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
@@ -135,6 +135,17 @@ def test_a_slope_counts_weights_as_leads_and_a_lead_with_many_snapshots_as_one_g
     once, often = slope(np.arange(600)), slope(six)
     assert once.value == pytest.approx(evaluate_probabilities(said, converted).calibration_slope, abs=1e-4)
     assert [*vars(once).values()] == pytest.approx([*vars(often).values()], abs=1e-6)
+
+
+@pytest.mark.parametrize("steps", [2, 400])
+def test_no_slope_is_told_where_those_that_converted_stand_all_above_the_others(steps: int) -> None:
+    said = np.linspace(0.1, 0.6, steps)[np.arange(400) * steps // 400]
+    found = weigh_figures(
+        said, said > 0.5, base=np.full(400, 0.3), weight=np.ones(400), leads=np.arange(400).astype(np.str_),
+        groups=np.arange(400), seed=0,
+    )  # fmt: skip
+    assert np.isnan(found.figures["slope"].weighted.value)
+    assert np.isnan(found.figures["slope"].worked)
 
 
 def test_fewer_than_a_hundred_effective_leads_have_no_figures_and_the_report_says_so() -> None:

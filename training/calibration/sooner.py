@@ -122,7 +122,7 @@ def fit_sooner(
         return Sooner(names, tuple(pooled.tolist()), tuple(levels.tolist()), conversions=conversions)
     centre = float(np.average(margin, weights=counts))
     spread = float(np.sqrt(np.average((margin - centre) ** 2, weights=counts)))
-    ages = np.unique(age) if age is not None else np.zeros(0)
+    ages = np.unique(age[~np.isnan(age)]) if age is not None else np.zeros(0)
     scaled = (margin - centre) / spread if spread > _SPREAD else np.zeros(len(margin))
     by_age = (np.zeros(len(margin)) if age is None else age)[:, None] == ages
     best = fit_levels(cell, counts, scaled, by_age.astype(np.float64), start=levels)

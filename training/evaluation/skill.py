@@ -110,7 +110,9 @@ def add_forward(forward: Said, test: Said, *, tried: int) -> Together:
     """Return the area under the ROC curve within each model, averaged over forward rows and test.
 
     The weight of each is won · lost / rows, which is what its area is worth as evidence against chance. Models of which
-    all or no row converted tell nothing; if none tells anything the area is nan.
+    all or no row converted tell nothing; if none tells anything the area is nan. The error is that of the area, or that
+    of an arbitrary order, 1 / √(12 Σ weights) (Mann & Whitney 1947) times what rows of one account add, if that is
+    larger: a handful of conversions may happen to agree.
 
     Parameters
     ----------
@@ -134,8 +136,13 @@ def add_forward(forward: Said, test: Said, *, tried: int) -> Together:
     leads = len(np.unique(forward.leads))
     if total == 0:
         return Together(Interval(float("nan"), float("nan"), float("nan")), leads)
-    error = clustered_error(pull * len(order) / total, np.concatenate([forward.groups, test.groups]))
-    wide = float(stats.norm.isf(_TAIL / tried)) * error
+    pull *= len(order) / total
+    error, alone = (
+        clustered_error(pull, groups)
+        for groups in (np.concatenate([forward.groups, test.groups]), np.arange(len(order)))
+    )
+    by_chance = (12.0 * total) ** -0.5 * (error / alone if alone > 0 else 1.0)
+    wide = float(stats.norm.isf(_TAIL / tried)) * max(error, by_chance)
     return Together(Interval(area / total, area / total - wide, area / total + wide), leads)
 
 

@@ -53,7 +53,7 @@ class Weighted:
         How many leads drawn at random would say as much, (Σw)² / Σw² over leads (Kish 1965).
     figures
         By name: `base_rate`, `log_loss`, `against_base` (log loss minus the base rate model's, paired), `brier`, `auc`,
-        `lift_at_10` (of leads, each with the highest probability that it reached), `observed_over_expected`, `slope`.
+        `lift_at_10_of_leads` (each with the highest probability that it reached), `observed_over_expected`, `slope`.
         Empty if `effective` is below 100: a few leads with large weights would decide them.
     gains
         Share of leads from the top, share of conversions reached, low, high (95 %), shape (5, 4); none where empty.
@@ -125,7 +125,7 @@ def weigh_figures(
     top = int(np.flatnonzero(_SHARES == 0.1)[0])
     figures = {name: Beside(plain[name].value, weighted[name]) for name in plain}
     share, *reached = gains[top].tolist()
-    figures["lift_at_10"] = Beside(float(once[top, 1] / share), Interval(*(part / share for part in reached)))
+    figures["lift_at_10_of_leads"] = Beside(float(once[top, 1] / share), Interval(*(part / share for part in reached)))
     return Weighted(effective, figures, gains, _tabulate(probability, converted, weight, groups, seed))
 
 
@@ -151,13 +151,20 @@ def _measure(
 
 
 def _slope(probability: Vector, wins: Vector, weight: Vector, groups: NDArray[np.int64]) -> Interval:
-    """Return b of logit P(converted) = a + b · logit(probability) (Cox 1958) with its sandwich interval over groups."""
+    """Return b of logit P(converted) = a + b · logit(probability) (Cox 1958) with its sandwich interval over groups.
+
+    It is nan where nothing tells it: all leads are said to be alike, or those that converted are all above the others.
+    """
     from scipy import special
 
     margin = special.logit(np.clip(probability, 1e-9, 1 - 1e-9))
     centre, spread = float(np.average(margin, weights=weight)), float(margin.std())
-    if spread < 1e-9 or not 0 < wins.sum() < len(wins):
-        return Interval(float("nan"), float("nan"), float("nan"))
+    nothing = Interval(float("nan"), float("nan"), float("nan"))
+    won = wins > 0
+    if spread < 1e-9 or won.all() or not won.any():
+        return nothing
+    if margin[won].min() >= margin[~won].max() or margin[won].max() <= margin[~won].min():
+        return nothing  # no slope is steep enough
     design = np.column_stack([np.ones(len(margin)), (margin - centre) / spread])
     line = np.array([float(special.logit(np.average(wins, weights=weight))), 0.0])
     for _ in range(50):
@@ -168,6 +175,8 @@ def _slope(probability: Vector, wins: Vector, weight: Vector, groups: NDArray[np
         line = line + step
         if np.abs(step).max() < 1e-10:
             break
+    else:
+        return nothing
     influence = len(wins) * pull @ np.linalg.inv(curvature)[:, 1]
     value, half = line[1] / spread, _TWO_SIDED_95 * clustered_error(influence, groups) / spread
     return Interval(float(value), float(value - half), float(value + half))

@@ -3,7 +3,8 @@
 Every rung is tried as it would have been used: fitted at each origin on what was known then, it says something of the
 leads that came next. On those forward predictions rungs are compared, and a step up the ladder must be worth more than
 one standard error of its gain (Breiman et al. 1984). Whether anything is better than the base rate is asked of models
-taken half way to it: at an early origin they have learnt from few leads, and say more than the one to come will.
+taken half way to it: at an early origin they have learnt from few leads, and say more than the one to come will. The
+price is that noise passes this first step more often; whether there is skill is judged apart.
 """
 
 from __future__ import annotations

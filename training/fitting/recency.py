@@ -60,9 +60,9 @@ def try_recency(examples: Examples, views: Sequence[Learnt]) -> RecencyTrial | N
     Returns
     -------
     RecencyTrial
-        Null where there is no time, or nothing mature came next.
+        Null where there is no time, no feature varies, or nothing mature came next.
     """
-    if examples.split.kind != "time":
+    if examples.split.kind != "time" or not len(examples.catalogue.features):
         return None
     gains, rows = [], []
     for view in views:

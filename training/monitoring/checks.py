@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluation.evaluate import log_loss_per_row, mean_with_interval
+from training.evaluation.evaluate import Interval, log_loss_per_row, mean_with_interval
 from training.monitoring.cusum import track_level
 from training.monitoring.drift import ColumnDrift, stability_index
 from training.monitoring.recalibrate import shift_of
@@ -158,13 +158,17 @@ def check_mix(found: TwoSamples | None, others: Sequence[Check]) -> Check:
     """
     if found is None:
         return Check("mix", "unknown", "Too few leads in some period to tell them apart.")
-    words = f"AUC {found.now}, usual {found.usual}"
+    words = f"AUC {_write(found.now)}, usual {_write(found.usual)}"
     if not found.apart:
         return Check("mix", "fine", f"Recent leads are not told from those before clearly better than usual: {words}.")
     by = f", most by {', '.join(found.told_by)}" if found.told_by else ""
     alarmed = [one.name for one in others if one.verdict == "alarm"]
     cause = f" The likely cause of the alarm of {' and '.join(alarmed)}." if alarmed else ""
     return Check("mix", "watch", f"Recent leads are another mix than those learnt from{by}: {words}.{cause}")
+
+
+def _write(area: Interval) -> str:
+    return f"{area.value:.4f}" if np.isnan(area.low) else str(area)
 
 
 def check_delays(recent: Recent) -> Check:

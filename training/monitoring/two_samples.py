@@ -79,8 +79,13 @@ class TwoSamples:
         The intervals do not meet, and half of what was missing to 1 is gone: chance in the rows is not all, for one
         earlier stretch is one draw of how much the leads of two periods differ.
         """
-        clearly = self.now.low > self.usual.high and 1.0 - self.now.value < 0.5 * (1.0 - self.usual.value)
-        return self.now.low > _MUCH and clearly
+        low, high = (_known(end, one.value) for end, one in ((self.now.low, self.now), (self.usual.high, self.usual)))
+        return low > _MUCH and low > high and 1.0 - self.now.value < 0.5 * (1.0 - self.usual.value)
+
+
+def _known(end: float, value: float) -> float:
+    """Return the end of an interval, or the value where not a single pair was mistaken, which leaves no interval."""
+    return value if np.isnan(end) else end
 
 
 def choose_moments(as_of: NDArray[np.datetime64], *, since: datetime, until: datetime, horizon: timedelta) -> Moments:
@@ -91,9 +96,14 @@ def choose_moments(as_of: NDArray[np.datetime64], *, since: datetime, until: dat
     as_of
         When each snapshot was taken, shape (rows,).
     since, until
-        The last label that the model learnt from, and the end of the data.
+        The last label that the model learnt from, and the end of the data. The usual is asked as far back from `since`,
+        but no further than half of the history that was learnt from.
     """
-    gap = until - since
+    learnt = as_of[as_of < np.datetime64(since, "us")]
+    history = (
+        (np.datetime64(since, "us") - learnt.min().astype("datetime64[us]")).item() if len(learnt) else timedelta(0)
+    )
+    gap = min(until - since, history / 2)
     stretch = min(horizon, gap)
 
     def between(start: datetime | None, end: datetime, *, closed: bool = False) -> NDArray[np.intp]:

@@ -63,7 +63,7 @@ class Comparison:
         Null if there is none; `champion_trouble` says why one that is there could not be asked, and then the lines
         compare with the base rate.
     ground
-        Facts on the leads: `since`, `leads`, `snapshots`, `converted`, `weeks`, `share_called`.
+        Facts on the leads: `since`, `leads`, `snapshots`, `converted`, `blocks`, `block`, `share_called` and more.
     shortage
         What is missing for a judgement; then there are no lines.
     recalibration

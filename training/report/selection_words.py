@@ -16,7 +16,7 @@ WEIGHTED_NAMES = {
     "auc": "AUC",
     "observed_over_expected": "observed / expected",
     "slope": "calibration slope",
-    "lift_at_10": "lift of the top 10% of leads",
+    "lift_at_10_of_leads": "lift of the top 10% of leads",
 }
 
 

@@ -8,12 +8,16 @@ from training.report.sentences import write_count, write_fixed, write_range
 
 __all__ = ["say_rival", "say_sooner"]
 
+_FEW = 10
+
 
 def say_sooner(table: SoonerTable) -> str:
     """Say what was seen within a sooner horizon beside what was expected and what the base rate would have said."""
     whole, ratio = table.whole, table.whole.ratio
     level = "the level is right"
-    if not ratio.low <= 1 <= ratio.high:
+    if min(whole.observed, whole.expected) < _FEW:
+        level = "too few to tell whether the level is right"
+    elif not ratio.low <= 1 <= ratio.high:
         level = f"{'fewer' if ratio.value < 1 else 'more'} than chance allows"
     lower = "less" if whole.log_loss < whole.log_loss_base else "not less"
     converted, expected = write_count(whole.observed), write_fixed(whole.expected, 1)
@@ -27,9 +31,7 @@ def say_sooner(table: SoonerTable) -> str:
 def say_rival(table: SoonerTable) -> str:
     """Say plainly whether the simple rival is as good: the same probability times one share for all leads."""
     if table.shared:
-        return (
-            f"Within {table.horizon} all leads get the same share of their probability: too few conversions tell more."
-        )
+        return f"Within {table.horizon} all leads get the same share of their probability: conversions tell no more."
     gap = table.whole.against_pooled
     rival = f"One share for all leads ({write_fixed(table.whole.log_loss_pooled)})"
     if gap.high < 0:
