@@ -137,7 +137,7 @@ def test_a_clearly_better_challenger_is_promoted_and_one_command_undoes_it_to_th
     ran = run_leads("train", "-p", own, "--promote-if-better", "--json")
     assert ran.exit_code == 0, ran.output
     answer = ran.answer["promotion"]
-    assert answer["promoted"] is True
+    assert answer["promoted"] is True, answer["comparison"]["lines"]
     assert read_aliases(own / "state") == {"champion": ran.answer["model_id"]}
     loss = _line(answer, "log_loss")
     assert loss["outcome"] == "passed"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import pandas as pd
 import pytest
 
 from conftest import run_leads
@@ -146,7 +147,8 @@ features = ["employees", "annual_revenue", "company_size*"]
 
 def test_evidence_of_a_column_that_nobody_fills_is_empty(examples: Examples) -> None:
     column = ModelColumn("nothing", "category", "Nothing", "Ничего")
-    frame = examples.frame.assign(nothing=None).astype({"nothing": "str"})
+    nothing = pd.Series(None, index=examples.frame.index, dtype="str", name="nothing")
+    frame = pd.concat([examples.frame, nothing], axis=1)
     from dataclasses import replace
 
     table = collect_evidence(replace(examples, frame=frame), [column], timedelta(days=60))

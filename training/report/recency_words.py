@@ -11,7 +11,7 @@ __all__ = ["say_recency"]
 def say_recency(trial: RecencyTrial) -> str:
     """Say what counting old leads less was worth.
 
-    >>> say_recency(RecencyTrial(0.002, 0.0005))[-52:]
+    >>> say_recency(RecencyTrial(0.002, 0.0005))[-53:]
     't least two standard errors, so old leads count less.'
     """
     verdict = (
