@@ -70,7 +70,8 @@ def measure(world: str, seed: int, leads: int, folder: Path) -> None:
     )  # the bands have no part in it
     test = examples.split.rows("test")
     base = np.full(len(test), contest.contenders[0].forward_probability.mean())
-    for table in judge_sooner(model, examples, test, base=base, horizon=horizon, seed=seed):
+    raw = model.log_odds(examples.frame.iloc[test])
+    for table in judge_sooner(model, examples, test, raw, base=base, horizon=horizon, seed=seed):
         whole = table.whole
         print(
             f"{history.key:28s} {table.horizon:>6s} {whole.ratio.value:5.2f} [{whole.ratio.low:.2f}, "

@@ -99,7 +99,7 @@ def gather_evidence(
         weighted=_weigh(examples, test, probabilities[name], probabilities[BASE], seed=seed),
         promises=_promise(probabilities[name], converted, examples.leads[test]),
         sooner=judge_sooner(
-            model, examples, test, base=probabilities[BASE], horizon=project.settings.outcome.horizon, seed=seed
+            model, examples, test, raw, base=probabilities[BASE], horizon=project.settings.outcome.horizon, seed=seed
         ),
         examined=examine_period(examples, test, probabilities[name], capacity=project.settings.capacity, seed=seed),
     )

@@ -82,6 +82,7 @@ def judge_sooner(
     model: LeadModel,
     examples: Examples,
     test: NDArray[np.intp],
+    log_odds: Vector,
     *,
     base: Vector,
     horizon: timedelta,
@@ -91,6 +92,8 @@ def judge_sooner(
 
     Parameters
     ----------
+    log_odds
+        What the model says of the test rows before calibration, shape (test rows,).
     base
         The base rate of the whole horizon as it was known before the test period, shape (test rows,).
     """
@@ -98,7 +101,6 @@ def judge_sooner(
     if sooner is None or not sooner.known:
         return ()
     frame, snapshots = examples.frame.iloc[test], examples.snapshots.iloc[test]
-    log_odds = model.log_odds(frame)
     said, whole = model.within(frame, log_odds), model.calibrator.probability(log_odds)
     delay = snapshots["delay"].to_numpy(dtype=np.float64)
     age = np.asarray((snapshots["as_of"] - snapshots["created_at"]).dt.total_seconds() / 86_400, dtype=np.float64)

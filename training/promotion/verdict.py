@@ -63,7 +63,8 @@ class Comparison:
         Null if there is none; `champion_trouble` says why one that is there could not be asked, and then the lines
         compare with the base rate.
     ground
-        Facts on the leads: `since`, `leads`, `snapshots`, `converted`, `blocks`, `block`, `share_called` and more.
+        Facts on the leads: `since`, `leads`, `snapshots`, `converted`, `blocks` and what a `block` is, `share_called`
+        and whether it comes from the capacity (`share_from_capacity`).
     shortage
         What is missing for a judgement; then there are no lines.
     recalibration
