@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
@@ -88,8 +90,9 @@ def guarded(command: Callable[Parameters, int | None]) -> Callable[Parameters, N
 
     @wraps(command)
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
-        with _ending(as_json=bool(kwargs.get("json_"))):
-            raise typer.Exit(command(*args, **kwargs) or 0)
+        with _ending(as_json=bool(kwargs.get("json_"))), _ctrl_c_kept():
+            code = command(*args, **kwargs)
+        raise typer.Exit(code or 0)
 
     return run
 
@@ -103,18 +106,32 @@ def _ending(*, as_json: bool) -> Iterator[None]:
         sys.stderr.write(f"Error: {error}\n")
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
-        _say_interrupted()
-        raise typer.Exit(130) from None
-    except RuntimeError as error:
-        # DuckDB answers Ctrl-C in the middle of a query with an error of its own
-        if "interrupted" not in str(error).lower():
-            raise
-        _say_interrupted()
+        sys.stderr.write("Interrupted; nothing half-written is left behind.\n")
         raise typer.Exit(130) from None
     except EOFError as error:
         sys.stderr.write(f"Error: a packed file ends too early ({error}). Is it whole?\n")
         raise typer.Exit(8) from None
 
 
-def _say_interrupted() -> None:
-    sys.stderr.write("Interrupted; nothing half-written is left behind.\n")
+@contextmanager
+def _ctrl_c_kept() -> Iterator[None]:
+    """Let Ctrl-C stay Ctrl-C, whatever a library in the middle of its work makes of it (DuckDB: errors of its own)."""
+    pressed = False
+
+    def press(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.default_int_handler(number, frame)
+
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield  # told to ignore it, or another program's handler
+        return
+    signal.signal(signal.SIGINT, press)
+    try:
+        yield
+    except Exception as error:
+        if pressed:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

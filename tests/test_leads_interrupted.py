@@ -10,7 +10,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+import typer
+
 from conftest import FIXED, run_leads
+from project.terminal import guarded
 
 
 def test_a_killed_score_leaves_nothing_or_the_whole_file(demo: Path, tmp_path: Path) -> None:
@@ -58,6 +62,45 @@ def test_ctrl_c_ends_with_code_130_and_leaves_nothing_half_written(demo: Path, t
     # -2 is what a shell calls 130: Python ends by the signal itself if it came while a C extension was being imported
     assert set(codes) <= {0, 130, -signal.SIGINT}
     assert not list(tmp_path.glob(".*"))
+
+
+def test_ctrl_c_stays_ctrl_c_if_a_library_makes_an_error_of_its_own_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    @guarded
+    def query() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as interrupt:
+            raise ValueError("exporting a stream failed: KeyboardInterrupt") from interrupt
+
+    with pytest.raises(typer.Exit) as ended:
+        query()
+    assert ended.value.exit_code == 130
+    assert capsys.readouterr().err.startswith("Interrupted")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_error_without_ctrl_c_stays_itself() -> None:
+    @guarded
+    def query() -> None:
+        raise RuntimeError("the connection was interrupted")
+
+    with pytest.raises(RuntimeError, match="connection"):
+        query()
+
+
+def test_a_command_told_to_ignore_ctrl_c_goes_on_ignoring_it() -> None:
+    @guarded
+    def query() -> int:
+        signal.raise_signal(signal.SIGINT)
+        return 3
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(typer.Exit) as ended:
+            query()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended.value.exit_code == 3
 
 
 def test_a_project_in_use_is_refused_with_code_7(own_demo: Path) -> None:
