@@ -23,6 +23,8 @@ _ROUNDS, _PATIENCE = 2_000, 100
 _MORE_ROUNDS = 1.1
 _BAG_SHARE = 0.8
 _MANY_INPUTS = 60
+_BIN_ROWS = 50_000  # that bins are drawn from: LightGBM holds these apart while it makes them
+_BATCH_ROWS = 8_192
 
 
 def boosting_parameters(
@@ -120,10 +122,24 @@ def _dataset(data: FitData) -> lightgbm.Dataset:
 
     places = list(data.used)
     kinds = [place < len(data.columns) and data.columns[place].kind == "category" for place in places]
+
+    class Rows(lightgbm.Sequence):  # type: ignore[misc]
+        """The inputs that are used, batch by batch: a second matrix of them all is never made."""
+
+        batch_size = _BATCH_ROWS
+
+        def __len__(self) -> int:
+            return len(data.matrix)
+
+        def __getitem__(self, rows: int | slice | list[int]) -> NDArray[np.float64]:
+            chosen: NDArray[np.float64] = data.matrix[rows][..., places]
+            return chosen
+
     return lightgbm.Dataset(
-        np.ascontiguousarray(data.matrix[:, places]),
+        Rows(),
         label=data.target,
         weight=data.weights,
+        params={"bin_construct_sample_cnt": _BIN_ROWS},
         feature_name=[f"f{place}" for place in places],
         categorical_feature=[number for number, category in enumerate(kinds) if category],
     )
