@@ -2,10 +2,10 @@
 
 With m the calibrated log-odds to convert within the horizon H, the conversions that come within a shorter one h are::
 
-    P(T < h | T < H) = σ(a_h + b · m + c(age))          P(T < h) = P(T < H) · P(T < h | T < H)
+    P(T < h | T < H) = σ(a_h + b · m + c_h(age))        P(T < h) = P(T < H) · P(T < h | T < H)
 
-a_h rises with h while b and c are shared (proportional odds, McCullagh 1980), so that of two horizons the longer never
-gets less, and none more than H.
+a_h + c_h rises with h at every age while b is shared (partial proportional odds, Peterson & Harrell 1990), so that of
+two horizons the longer never gets less, and none more than H.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from project.duration import parse_duration
 __all__ = ["Sooner", "column_of"]
 
 Vector = NDArray[np.float64]
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,13 @@ class Sooner:
     age_column
         The feature that holds the age of a lead in days; empty if age tells nothing.
     ages, at_age
-        c at ages in days, rising; on straight lines between, level beyond the ends, 0 where the age is not known.
+        c_h at ages in days, rising, a number for each horizon; on straight lines between, level beyond the ends, 0
+        where the age is not known.
     conversions
         How many converted leads it was learnt from.
 
-    >>> sooner = Sooner(("7d", "30d"), (0.2, 0.6), (-1.4, 0.4), 0.5, "age_days", (0.0, 10.0), (0.0, -1.0), 200)
+    >>> sooner = Sooner(("7d", "30d"), (0.2, 0.6), (-1.4, 0.4), 0.5, "age_days", (0.0, 10.0),
+    ...                 ((0.0, 0.0), (-1.0, -1.0)), 200)
     >>> sooner.share(np.array([-2.0, -2.0]), np.array([0.0, 5.0])).round(3).tolist()
     [[0.083, 0.354], [0.052, 0.25]]
     """
@@ -56,7 +59,7 @@ class Sooner:
     slope: float = 0.0
     age_column: str = ""
     ages: tuple[float, ...] = ()
-    at_age: tuple[float, ...] = ()
+    at_age: tuple[tuple[float, ...], ...] = ()
     conversions: int = 0
 
     def __post_init__(self) -> None:
@@ -64,11 +67,16 @@ class Sooner:
             raise ValueError(f"sooner horizons must rise, found {', '.join(self.horizons) or 'none'}")
         if not len(self.levels) == len(self.pooled) or len(self.levels) not in {0, len(self.horizons)}:
             raise ValueError("sooner shares and levels must be as many as horizons, or none")
-        numbers = (self.slope, *self.pooled, *self.levels, *self.ages, *self.at_age)
-        if not (np.isfinite(numbers).all() and _rise(self.pooled) and _rise(self.levels) and _rise(self.ages)):
+        if len(self.ages) != len(self.at_age) or any(len(one) != len(self.levels) for one in self.at_age):
+            raise ValueError("sooner ages need a number for each horizon")
+        rising = (self.pooled, self.levels, self.ages)
+        if not (np.isfinite(self.slope) and all(np.isfinite(one).all() and _rise(one) for one in rising)):
             raise ValueError("sooner shares, levels and ages must be finite and rise")
-        if not all(0 < share < 1 for share in self.pooled) or len(self.ages) != len(self.at_age):
-            raise ValueError("sooner shares lie between 0 and 1, and every age has one number")
+        at_age = np.array(self.levels) + np.array(self.at_age).reshape(len(self.at_age), len(self.levels))
+        if not np.isfinite(at_age).all() or (np.diff(at_age) < -_ROUNDING).any():
+            raise ValueError("sooner levels must be finite and rise at every age")
+        if not all(0 < share < 1 for share in self.pooled):
+            raise ValueError("sooner shares lie between 0 and 1")
         if bool(self.age_column) != bool(self.ages):
             raise ValueError("sooner ages need the column that tells them, and a column its ages")
 
@@ -89,18 +97,19 @@ class Sooner:
         """
         if not self.known:
             return np.full((len(margin), len(self.horizons)), np.nan)
-        return self._rising(self.slope * np.ascontiguousarray(margin) + self._at(age, len(margin)))
+        return self._rising(self.slope * np.ascontiguousarray(margin)[:, None] + self._at(age, len(margin)))
 
     def _at(self, age: Vector | None, rows: int) -> Vector:
         if age is None or not self.ages:
-            return np.zeros(rows)
-        found = np.interp(np.ascontiguousarray(age), self.ages, self.at_age)
+            return np.zeros((rows, 1))
+        old = np.ascontiguousarray(age)
+        found = np.column_stack([np.interp(old, self.ages, one) for one in zip(*self.at_age, strict=True)])
         return np.where(np.isnan(found), 0.0, found)
 
     def _rising(self, moved: Vector) -> Vector:
         from scipy import special
 
-        said = special.expit(np.array(self.levels) + moved[:, None])
+        said = special.expit(np.array(self.levels) + moved)
         # rounding in the last bit must not turn the order around
         return np.asarray(np.maximum.accumulate(said, axis=1))
 
@@ -123,7 +132,7 @@ class Sooner:
             float(content["slope"]),  # type: ignore[arg-type]
             str(content["age_column"]),
             _numbers(content, "ages"),
-            _numbers(content, "at_age"),
+            tuple(tuple(map(float, one)) for one in content["at_age"]),  # type: ignore[attr-defined]
             int(content["conversions"]),  # type: ignore[call-overload]
         )
 

@@ -14,7 +14,8 @@ from models.calibration import AffineCalibrator
 from models.sooner import Sooner, column_of
 from small_models import make_frame, small_model
 
-TWO = Sooner(("7d", "30d"), (0.2, 0.6), (-1.4, 0.4), 0.5, "visits", (0.0, 10.0, 30.0), (0.1, -1.0, 0.3), 200)
+AT_AGE = ((-3.0, 0.1), (-1.0, -1.0), (0.3, 0.2))
+TWO = Sooner(("7d", "30d"), (0.2, 0.6), (-1.4, 0.4), 0.5, "visits", (0.0, 10.0, 30.0), AT_AGE, 200)
 UNTOLD = Sooner(("7d", "30d"), conversions=12)
 
 
@@ -24,8 +25,8 @@ def finite(size: float) -> st.SearchStrategy[float]:
 
 def test_shares_follow_the_formula() -> None:
     margin, age = np.array([-3.0, -1.0, 0.5]), np.array([0.0, 5.0, 30.0])
-    at_age = np.array([0.1, -0.45, 0.3])
-    expected = [expit(level + 0.5 * margin + at_age) for level in (-1.4, 0.4)]
+    at_age = np.array([[-3.0, -2.0, 0.3], [0.1, -0.45, 0.2]])
+    expected = [expit(level + 0.5 * margin + shift) for level, shift in zip((-1.4, 0.4), at_age, strict=True)]
     np.testing.assert_allclose(TWO.share(margin, age), np.column_stack(expected), rtol=1e-14)
 
 
@@ -43,15 +44,17 @@ def test_ages_are_level_beyond_the_ends_and_nothing_where_not_known() -> None:
     slope=finite(5),
     margins=st.lists(finite(40), min_size=1, max_size=8),
     at_age=finite(5),
+    wider=st.floats(0, 20, allow_nan=False),
 )
 def test_a_longer_horizon_never_gets_less_and_none_more_than_the_whole(
-    start: float, gaps: list[float], slope: float, margins: list[float], at_age: float
+    start: float, gaps: list[float], slope: float, margins: list[float], at_age: float, wider: float
 ) -> None:
     levels = np.array([start, *(start + np.cumsum(gaps))])
     assume(np.all(np.diff(levels) > 0))
     horizons = tuple(f"{place + 1}d" for place in range(len(levels)))
+    shifts = tuple((at_age + wider * np.arange(len(levels))).tolist())
     pooled = tuple(((np.arange(len(levels)) + 1) / (len(levels) + 1)).tolist())
-    sooner = Sooner(horizons, pooled, tuple(levels.tolist()), slope, "age", (0.0,), (at_age,), 90)
+    sooner = Sooner(horizons, pooled, tuple(levels.tolist()), slope, "age", (0.0,), (shifts,), 90)
     margin = np.array(margins)
     whole = expit(margin)
     within = whole[:, None] * sooner.share(margin, np.zeros(len(margin)))
@@ -92,7 +95,10 @@ def test_the_readable_form_gives_it_back(sooner: Sooner) -> None:
         ({"levels": (0.4, float("nan"))}, "must be finite and rise"),
         ({"levels": ()}, "as many as horizons, or none"),
         ({"pooled": (0.2, 1.0)}, "between 0 and 1"),
-        ({"at_age": (0.1,)}, "every age has one number"),
+        ({"at_age": AT_AGE[:2]}, "a number for each horizon"),
+        ({"at_age": ((0.1,), (0.2,), (0.3,))}, "a number for each horizon"),
+        ({"at_age": (*AT_AGE[:2], (2.0, 0.1))}, "rise at every age"),
+        ({"at_age": (*AT_AGE[:2], (float("nan"), 0.1))}, "rise at every age"),
         ({"age_column": ""}, "need the column"),
     ],
 )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -27,14 +28,19 @@ LEVELS = (-1.5, 0.5)
 
 
 def invent(
-    conversions: int, *, seed: int, slope: float = 0.0, at_age: tuple[float, ...] = (0.0,), each: int = 1
+    conversions: int,
+    *,
+    seed: int,
+    slope: float = 0.0,
+    at_age: Sequence[float | tuple[float, float]] = (0.0,),
+    each: int = 1,
 ) -> dict[str, Any]:
-    """Conversions whose delays follow proportional odds; cells are spread evenly within themselves."""
+    """Conversions whose delays follow (partial) proportional odds; cells are spread evenly within themselves."""
     random = np.random.default_rng(seed)
     margin = random.normal(-2.0, 1.0, conversions)
     place = random.integers(len(at_age), size=conversions)
-    moved = slope * margin + np.array(at_age)[place]
-    cell = (random.random(conversions)[:, None] > expit(np.array(LEVELS) + moved[:, None])).sum(axis=1)
+    moved = slope * margin[:, None] + np.array([np.broadcast_to(one, 2) for one in at_age])[place]
+    cell = (random.random(conversions)[:, None] > expit(np.array(LEVELS) + moved)).sum(axis=1)
     edges = np.array([0.0, 7 / 60, 0.5, 1.0])
     delay = edges[cell] + random.random(conversions) * np.diff(edges)[cell]
     ages = np.array([0.0, 3.0, 14.0])[place]
@@ -52,9 +58,20 @@ def test_it_finds_the_numbers_behind_many_conversions() -> None:
     assert found.slope == pytest.approx(0.6, abs=0.05)
     assert found.horizons == ("7d", "30d")
     assert found.ages == (0.0, 3.0, 14.0)
-    assert np.diff(found.at_age) == pytest.approx([-1.3, 1.1], abs=0.12)
-    levels = np.array(found.levels)[:, None] + np.array(found.at_age)
-    assert levels == pytest.approx(np.array(LEVELS)[:, None] + np.array([0.5, -0.8, 0.3]), abs=0.12)
+    levels = np.array(found.levels) + np.array(found.at_age)
+    assert levels == pytest.approx(np.array(LEVELS) + np.array([[0.5], [-0.8], [0.3]]), abs=0.12)
+
+
+def test_it_finds_that_new_leads_lack_the_early_conversions_only() -> None:
+    apart = ((-3.0, 0.0), (0.0, 0.2), (0.8, -0.3))
+    found = fit(invent(4_000, seed=2, at_age=apart))
+    levels = np.array(found.levels) + np.array(found.at_age)
+    assert levels == pytest.approx(np.array(LEVELS) + np.array(apart), abs=0.25)
+
+
+def test_horizons_are_not_taken_apart_where_one_shift_for_all_is_true() -> None:
+    found = fit(invent(2_000, seed=6, at_age=(0.5, -0.8, 0.3)))
+    assert np.abs(np.diff(found.at_age)).max() < 0.2
 
 
 @pytest.mark.parametrize("seed", range(5))

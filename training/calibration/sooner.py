@@ -91,7 +91,7 @@ def fit_sooner(
 ) -> Sooner:
     """Fit the shares of conversions within sooner horizons.
 
-    A slope in log-odds and a shift for each age are followed as far as the conversions show that leads differ (see
+    A slope in log-odds and shifts for each age are followed as far as the conversions show that leads differ (see
     `fit_levels`), else all get one curve. The rows of a lead count together about as one. Below 50 converted leads the
     pooled shares stand alone; below 20 nothing is told.
 
@@ -135,6 +135,6 @@ def fit_sooner(
         slope,
         age_column if len(told) else "",
         tuple(told.tolist()),
-        tuple(best.by_age[: len(told)].tolist()),
+        tuple(map(tuple, best.by_age[: len(told)].tolist())),
         conversions,
     )

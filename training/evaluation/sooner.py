@@ -108,7 +108,7 @@ def judge_sooner(
         tabulate_sooner(
             name, said[column_of(name)], whole * share, base * share, delay < parse_duration(name) / horizon,
             age=age, leads=examples.leads[test], groups=examples.groups[test], seed=seed,
-            shared=sooner.slope == 0.0 and not any(sooner.at_age),
+            shared=sooner.slope == 0.0 and not np.any(sooner.at_age),
         )
         for name, share in zip(sooner.horizons, sooner.pooled, strict=True)
     )  # fmt: skip
