@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from training.evaluation.cox import fit_level, fit_line
 from training.evaluation.resample import resample_ratios
 
 __all__ = [
@@ -71,7 +72,8 @@ def evaluate_probabilities(probability: Vector, converted: Flags) -> Metrics:
     with b fixed at 1 (calibration in the large). Lift at 10 % is the conversion of the tenth with the highest
     probability over that of all; ties share it evenly.
     """
-    slope, intercept = _cox(probability, converted)
+    wins = converted.astype(np.float64)
+    line = fit_line(probability, wins)
     return Metrics(
         n=len(converted),
         positives=int(converted.sum()),
@@ -80,8 +82,8 @@ def evaluate_probabilities(probability: Vector, converted: Flags) -> Metrics:
         brier=float(np.mean((probability - converted) ** 2)),
         auc=_auc(probability, converted),
         lift_at_10=lift_at(probability, converted, share=0.1),
-        calibration_slope=slope,
-        calibration_intercept=intercept,
+        calibration_slope=float("nan") if line is None else line.slope,
+        calibration_intercept=fit_level(probability, wins),
     )
 
 
@@ -89,31 +91,6 @@ def _auc(probability: Vector, converted: Flags) -> float:
     from sklearn.metrics import roc_auc_score
 
     return float(roc_auc_score(converted, probability)) if 0 < converted.sum() < len(converted) else float("nan")
-
-
-def _cox(probability: Vector, converted: Flags) -> tuple[float, float]:
-    from scipy import optimize, special
-
-    margin = special.logit(np.clip(probability, 1e-9, 1 - 1e-9))
-    centre, spread = float(margin.mean()), float(margin.std())
-    wins = converted.astype(np.float64)
-
-    def level(shift: float) -> float:
-        return float(np.sum(special.expit(margin + shift) - wins))
-
-    intercept = float(optimize.brentq(level, -30.0, 30.0)) if 0 < wins.sum() < len(wins) else float("nan")
-    if spread < 1e-9 or np.isnan(intercept):
-        return float("nan"), intercept
-    scaled = (margin - centre) / spread
-
-    def loss(numbers: Vector) -> tuple[float, Vector]:
-        line = numbers[0] + numbers[1] * scaled
-        residual = special.expit(line) - wins
-        value = np.mean(np.logaddexp(0.0, line) - wins * line)
-        return float(value), np.array([residual.mean(), np.mean(residual * scaled)])
-
-    found = optimize.minimize(loss, np.array([centre, spread]), jac=True, method="BFGS")
-    return float(found.x[1] / spread), intercept
 
 
 def lift_at(probability: Vector, converted: Flags, *, share: float) -> float:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from training.evaluation.cox import fit_line
 from training.evaluation.evaluate import Interval, log_loss_per_row, ratios_with_intervals
 from training.evaluation.ranking import auc_with_interval, best_per_lead, gains_with_intervals
 from training.evaluation.resample import clustered_error
@@ -151,35 +152,12 @@ def _measure(
 
 
 def _slope(probability: Vector, wins: Vector, weight: Vector, groups: NDArray[np.int64]) -> Interval:
-    """Return b of logit P(converted) = a + b · logit(probability) (Cox 1958) with its sandwich interval over groups.
-
-    It is nan where nothing tells it: all leads are said to be alike, or those that converted are all above the others.
-    """
-    from scipy import special
-
-    margin = special.logit(np.clip(probability, 1e-9, 1 - 1e-9))
-    centre, spread = float(np.average(margin, weights=weight)), float(margin.std())
-    nothing = Interval(float("nan"), float("nan"), float("nan"))
-    won = wins > 0
-    if spread < 1e-9 or won.all() or not won.any():
-        return nothing
-    if margin[won].min() >= margin[~won].max() or margin[won].max() <= margin[~won].min():
-        return nothing  # no slope is steep enough
-    design = np.column_stack([np.ones(len(margin)), (margin - centre) / spread])
-    line = np.array([float(special.logit(np.average(wins, weights=weight))), 0.0])
-    for _ in range(50):
-        chance = special.expit(design @ line)
-        pull = design * (weight * (wins - chance))[:, None]
-        curvature = (design * (weight * chance * (1 - chance))[:, None]).T @ design
-        step = np.linalg.solve(curvature, pull.sum(axis=0))
-        line = line + step
-        if np.abs(step).max() < 1e-10:
-            break
-    else:
-        return nothing
-    influence = len(wins) * pull @ np.linalg.inv(curvature)[:, 1]
-    value, half = line[1] / spread, _TWO_SIDED_95 * clustered_error(influence, groups) / spread
-    return Interval(float(value), float(value - half), float(value + half))
+    """Return the slope with its sandwich interval over groups; nan where nothing tells it."""
+    line = fit_line(probability, wins, weight)
+    if line is None:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    half = _TWO_SIDED_95 * clustered_error(line.influence(), groups)
+    return Interval(line.slope, line.slope - half, line.slope + half)
 
 
 def _tabulate(

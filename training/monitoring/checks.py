@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from training.evaluation.cox import fit_level, to_margin
 from training.evaluation.evaluate import Interval, log_loss_per_row, mean_with_interval
 from training.monitoring.cusum import track_level
 from training.monitoring.drift import ColumnDrift, stability_index
@@ -99,11 +100,9 @@ def check_order(recent: Recent, model: LeadModel, *, seed: int) -> Check:
 
 def _at_the_right_level(probability: NDArray[np.float64], converted: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Shift all log-odds until as many conversions are expected as there were: the level is looked at elsewhere."""
-    from scipy import optimize, special
+    from scipy import special
 
-    margin = special.logit(np.clip(probability, 1e-9, 1 - 1e-9))
-    by = optimize.brentq(lambda shift: float(special.expit(margin + shift).mean() - converted.mean()), -30.0, 30.0)
-    return np.asarray(special.expit(margin + by))
+    return np.asarray(special.expit(to_margin(probability) + fit_level(probability, converted.astype(np.float64))))
 
 
 def check_scores(before: NDArray[np.float64], recent: Recent, last: NDArray[np.intp]) -> Check:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from training.evaluation.cox import fit_level, fit_line, to_margin
 from training.evaluation.evaluate import log_loss_per_row
 from training.promotion.resampling import Bounds, Resampling, widen
 
@@ -119,47 +120,25 @@ def measure_calibration(probability: Vector, converted: Flags, lead: Places, res
 
 
 def _slope(probability: Vector, wins: Vector, lead: Places, resampling: Resampling) -> tuple[float, Vector]:
-    from scipy import special
-
-    margin = special.logit(np.clip(probability, 1e-9, 1 - 1e-9))
-    weight = 1 / np.bincount(lead)[lead]
-    absent = float("nan"), np.full(len(resampling.counts), np.nan)
-    centre, scale = float(np.average(margin, weights=weight)), float(margin.std())
-    if scale < 1e-9 or not 0 < wins.sum() < len(wins):
-        return absent
-    z = (margin - centre) / scale
-    line = np.array([special.logit(np.average(wins, weights=weight)), 0.0])
-    for _ in range(50):
-        chance = special.expit(line[0] + line[1] * z)
-        spread = weight * chance * (1 - chance)
-        gradient = np.array([np.sum(weight * (wins - chance)), np.sum(weight * (wins - chance) * z)])
-        curvature = np.array([[spread.sum(), (spread * z).sum()], [(spread * z).sum(), (spread * z * z).sum()]])
-        if np.linalg.cond(curvature) > 1e12:
-            return absent
-        step = np.linalg.solve(curvature, gradient)
-        line = line + step
-        if np.abs(step).max() < 1e-10:
-            break
-    chance = special.expit(line[0] + line[1] * z)
-    residual, spread = weight * (wins - chance), weight * chance * (1 - chance)
+    line = fit_line(probability, wins, 1 / np.bincount(lead)[lead])
+    if line is None:
+        return float("nan"), np.full(len(resampling.counts), np.nan)
+    z, residual, spread = line.design[:, 1], line.residual, line.spread
     parts = np.column_stack([residual, residual * z, spread, spread * z, spread * z * z])
     per_lead = np.column_stack([np.bincount(lead, weights=part) for part in parts.T])
     g0, g1, h00, h01, h11 = resampling.totals(per_lead).T
     with np.errstate(divide="ignore", invalid="ignore"):
         moved = (h00 * g1 - h01 * g0) / (h00 * h11 - h01 * h01)
-    return float(line[1] / scale), (line[1] + moved) / scale
+    return line.slope, line.slope + moved / line.scale
 
 
 def find_level_shift(probability: Vector, converted: Flags, lead: Places) -> tuple[float, float]:
     """Return the shift in log-odds that makes observed equal expected, and how much log loss per lead it would save."""
-    from scipy import optimize, special
+    from scipy import special
 
-    wins = converted.astype(np.float64)
-    margin = special.logit(np.clip(probability, 1e-9, 1 - 1e-9))
-    weight = 1 / np.bincount(lead)[lead]
-    shift = float(optimize.brentq(lambda c: float(np.sum(weight * (special.expit(margin + c) - wins))), -30.0, 30.0))
+    shift = fit_level(probability, converted.astype(np.float64), 1 / np.bincount(lead)[lead])
     before = losses_per_lead(probability, converted, lead)
-    after = losses_per_lead(special.expit(margin + shift), converted, lead)
+    after = losses_per_lead(special.expit(to_margin(probability) + shift), converted, lead)
     return shift, float((before - after).mean())
 
 
