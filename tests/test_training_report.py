@@ -221,7 +221,7 @@ def test_a_sooner_horizon_is_told_beside_its_rival(gap: Interval, says: str) -> 
     )
     assert "Log loss 0.2610, less than the base rate's 0.2830." in page.text
     assert says in page.text
-    assert "7d 100 120 40 52.5 0.70 [0.55, 0.85]" in page.text
+    assert "7d 120 40 52.5 0.70 [0.55, 0.85]" in page.text
     assert "nan" not in page.text.lower().split()
 
 

@@ -12,6 +12,7 @@ from training.evaluation.slices import (
     Partition,
     SliceTable,
     adjust_p_values,
+    distinct_slices,
     measure_likeness,
     tabulate_slices,
 )
@@ -42,6 +43,14 @@ def test_a_slice_by_hand() -> None:
     assert (small.name, small.ratio.value, small.ratio.low) == ("s1", 0.0, 0.0)
     assert small.ratio.high == pytest.approx(-math.log(0.025) * unit)
     assert small.p_value == pytest.approx(min(1.0, 2 * math.exp(-1 / unit)))
+
+
+def test_slices_of_two_kinds_that_hold_the_same_rows_are_told_once() -> None:
+    place, converted = np.array([0] * 30 + [1] * 30), np.arange(60) % 9 == 0
+    first = tabulate(place, np.full(60, 0.1), converted)
+    other = tabulate(np.where(np.arange(60) == 59, 2, place), np.full(60, 0.1), converted)
+    assert [one.name for _, one in distinct_slices([first, other])] == ["s0", "s1", "s1", "s2"]
+    assert [one.name for _, one in distinct_slices([first, first])] == ["s0", "s1"]
 
 
 def test_whole_conversions_have_poissons_p_value() -> None:

@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 
 from training.evaluation.evaluate import Interval
 
-__all__ = ["Likeness", "Partition", "Slice", "SliceTable", "adjust_p_values", "measure_likeness", "tabulate_slices"]
+__all__ = [
+    "Likeness",
+    "Partition",
+    "Slice",
+    "SliceTable",
+    "adjust_p_values",
+    "distinct_slices",
+    "measure_likeness",
+    "tabulate_slices",
+]
 
 Vector = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -88,6 +97,15 @@ class SliceTable:
     overall: float
     spread: float
     slices: tuple[Slice, ...]
+
+
+def distinct_slices(tables: Sequence[SliceTable]) -> list[tuple[str, Slice]]:
+    """Return kind and slice of all; of those that hold the same rows, as country and phone may, the first one only."""
+    first: dict[tuple[float, ...], tuple[str, Slice]] = {}
+    for table in tables:
+        for one in table.slices:
+            first.setdefault((one.rows, one.leads, one.observed, one.expected), (table.kind, one))
+    return list(first.values())
 
 
 def measure_likeness(probability: Vector, converted: Flags, *, leads: Numbers, groups: Numbers) -> Likeness:

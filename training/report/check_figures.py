@@ -13,7 +13,7 @@ from training.evaluation.delay_table import DelayTable
 from training.evaluation.evaluate import reliability_table
 from training.evaluation.evidence import Evidence
 from training.evaluation.examine import Examined
-from training.evaluation.slices import Slice, SliceTable
+from training.evaluation.slices import Slice, SliceTable, distinct_slices
 from training.report.svg import BLUE, DARK, GREY, ORANGE, as_svg, name_rows, write_percent
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def build_check_figures(evidence: Evidence) -> dict[str, str]:
 
 def straying_slices(tables: Sequence[SliceTable], most: int = _MOST_SLICES) -> list[tuple[str, Slice]]:
     """Return kind and slice of those that stray most surely, months aside, by kind in the order of the tables."""
-    known = [(table.kind, one) for table in tables if table.kind != MONTH for one in table.slices]
+    known = distinct_slices([table for table in tables if table.kind != MONTH])
     worst = sorted(range(len(known)), key=lambda place: (known[place][1].p_value, place))[:most]
     return [known[place] for place in sorted(worst)]
 

@@ -12,7 +12,7 @@ from training.evaluation.delay_table import DelayTable
 from training.evaluation.evaluate import Interval
 from training.evaluation.evidence import Judged
 from training.evaluation.examine import Reached
-from training.evaluation.slices import SliceTable
+from training.evaluation.slices import SliceTable, distinct_slices
 
 __all__ = [
     "UNKNOWN",
@@ -30,6 +30,7 @@ __all__ = [
     "say_slices",
     "say_smooth_error",
     "write_count",
+    "write_expected",
     "write_fixed",
     "write_percent",
     "write_range",
@@ -78,6 +79,15 @@ def write_count(value: float | None) -> str:
     ('1,234,567', '–')
     """
     return UNKNOWN if value is None or not math.isfinite(value) else f"{value:,.0f}".replace("-", _MINUS)
+
+
+def write_expected(value: float) -> str:
+    """Write the sum of probabilities: whole above 1,000, where a tenth of a conversion tells nothing.
+
+    >>> write_expected(4249.04), write_expected(999.94)
+    ('4,249', '999.9')
+    """
+    return write_count(value) if value >= 1_000 else write_fixed(value, 1)
 
 
 def write_range(interval: Interval, kind: str = "fixed", digits: int | None = None) -> str:
@@ -164,13 +174,13 @@ def _range_of_percent(interval: Interval) -> str:
 
 def say_slices(tables: Sequence[SliceTable]) -> str:
     """Say how many slices stray by more than chance, and name the surest."""
-    every = [(table.kind, one) for table in tables for one in table.slices]
+    every = distinct_slices(tables)
     off = sorted((entry for entry in every if entry[1].off), key=lambda entry: entry[1].p_value)
     what = f"{_count_of(len(every), 'slice')} of {_count_of(len(tables), 'kind')}"
     if not off:
         return f"None of the {what} strays from what was said by more than chance allows."
     named = [
-        f"{kind} {one.name} ({write_fixed(one.observed, 0)} converted, {write_fixed(one.expected, 1)} expected)"
+        f"{kind} {one.name} ({write_count(one.observed)} converted, {write_expected(one.expected)} expected)"
         for kind, one in off[:_MOST_NAMED]
     ]
     more = f"; and {len(off) - len(named)} more" if len(off) > len(named) else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from training.evaluation.evaluate import Interval
 from training.evaluation.sooner import SoonerTable
-from training.report.sentences import write_count, write_fixed, write_range
+from training.report.sentences import write_count, write_expected, write_fixed, write_range
 
 __all__ = ["say_rival", "say_sooner"]
 
@@ -20,7 +20,7 @@ def say_sooner(table: SoonerTable) -> str:
     elif not ratio.low <= 1 <= ratio.high:
         level = f"{'fewer' if ratio.value < 1 else 'more'} than chance allows"
     lower = "less" if whole.log_loss < whole.log_loss_base else "not less"
-    converted, expected = write_count(whole.observed), write_fixed(whole.expected, 1)
+    converted, expected = write_count(whole.observed), write_expected(whole.expected)
     return (
         f"Within {table.horizon} {converted} snapshots converted and {expected} were expected "
         f"({write_fixed(ratio.value, 2)} {write_range(ratio, digits=2)}: {level}). Log loss "
