@@ -70,7 +70,7 @@ def hold(history: History, rivals: Sequence[str], contest: Contest, *, progress:
         return
     for name in rivals:
         arguments = {
-            "rows": _digest(folder), "threads": contest.threads, "seed": history.seed,
+            "rows": _digest(folder), "threads": contest.threads, "seed": history.chance,
             "code": _hash_files([ROOT / "benchmarks" / "rivals.py"]),
             **({"time_limit": contest.time_limit} if name == "autogluon" else {}),
         }  # fmt: skip
@@ -156,7 +156,7 @@ def _run_rival(name: str, folder: Path, history: History, contest: Contest) -> d
     python = _python_apart(contest.cache, name) if name in APART else sys.executable
     if python is None:
         return {"error": "not installed"}
-    command = [python, str(ROOT / "benchmarks" / "rivals.py"), name, str(folder), "--seed", str(history.seed)]
+    command = [python, str(ROOT / "benchmarks" / "rivals.py"), name, str(folder), "--seed", str(history.chance)]
     command += ["--threads", str(contest.threads), "--time-limit", str(contest.time_limit)]
     try:
         answer: dict[str, Any] = json.loads(_call(command, contest.threads).splitlines()[-1])

@@ -38,13 +38,15 @@ class History:
         Of a simulated one: how many leads, the share that buys within 60 days of creation, and whether the log-odds
         fall by 0.35 over the span with a wave of half a year and campaigns that are born and die, or nothing moves.
     seed
-        Of the simulation, and of the training of all contenders.
+        Of the simulation, and of the training of all contenders, unless that has one of its own.
     shuffled
         Whether fates are dealt to other leads at random.
     once
         Whether leads are asked once, when they come in: how long a lead has been open tells of its fate in any history.
     signal
         How strongly what distinguishes leads moves their log-odds; 1 is the simulator's own.
+    training_seed
+        Of the training, if it is not that of the history.
     """
 
     world: str
@@ -55,6 +57,12 @@ class History:
     shuffled: bool = False
     once: bool = False
     signal: float = 1.0
+    training_seed: int | None = None
+
+    @property
+    def chance(self) -> int:
+        """The seed of the training."""
+        return self.seed if self.training_seed is None else self.training_seed
 
     @property
     def cell(self) -> str:
@@ -83,7 +91,7 @@ def write_project(history: History, folder: Path) -> tuple[Project, object]:
     folder.mkdir(parents=True)
     crm = _write_simulated(history, folder) if history.world == SIMULATED else _write_real(history, folder)
     with (folder / "leads.toml").open("a", encoding="utf-8") as file:
-        file.write(f"\n[training]\nseed = {history.seed}\n")
+        file.write(f"\n[training]\nseed = {history.chance}\n")
     return find_project(folder), crm
 
 
