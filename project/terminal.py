@@ -116,16 +116,16 @@ def _ending(*, as_json: bool) -> Iterator[None]:
 @contextmanager
 def _ctrl_c_kept() -> Iterator[None]:
     """Let Ctrl-C stay Ctrl-C, whatever a library in the middle of its work makes of it (DuckDB: errors of its own)."""
-    pressed = False
+    pressed, before = False, signal.getsignal(signal.SIGINT)
+    if not callable(before) or isinstance(before, signal.Handlers):
+        yield  # told to ignore it, or to die of it
+        return
 
     def press(number: int, frame: FrameType | None) -> None:
         nonlocal pressed
         pressed = True
-        signal.default_int_handler(number, frame)
+        before(number, frame)
 
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield  # told to ignore it, or another program's handler
-        return
     signal.signal(signal.SIGINT, press)
     try:
         yield
@@ -134,4 +134,5 @@ def _ctrl_c_kept() -> Iterator[None]:
             raise KeyboardInterrupt from error
         raise
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if signal.getsignal(signal.SIGINT) is press:  # Spark sets one of its own
+            signal.signal(signal.SIGINT, before)

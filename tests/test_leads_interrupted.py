@@ -72,11 +72,12 @@ def test_ctrl_c_stays_ctrl_c_if_a_library_makes_an_error_of_its_own_of_it(capsys
         except KeyboardInterrupt as interrupt:
             raise ValueError("exporting a stream failed: KeyboardInterrupt") from interrupt
 
+    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(typer.Exit) as ended:
         query()
     assert ended.value.exit_code == 130
     assert capsys.readouterr().err.startswith("Interrupted")
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_an_error_without_ctrl_c_stays_itself() -> None:
