@@ -19,6 +19,7 @@ from project.errors import LeadError, NotEnoughDataError
 from project.folder import Project
 from project.settings import Settings
 from training.labels import label_snapshots
+from training.proposal.inspection import inspect_file
 from worlds import rows_of
 
 EXAMPLES = 30
@@ -118,3 +119,55 @@ def test_any_text_comes_in_as_it_was_written_but_for_its_edges(
     kinds = sorted(row[2].strip(TRIMMED) for row in rows if row[0].strip(TRIMMED) and row[2].strip(TRIMMED))
     assert sorted(str(kind) for (kind,) in rows_of(tables, "SELECT kind FROM events")) == kinds
     go_on(tables, chosen)
+
+
+TRICKY_CELLS = [
+    "1,234",
+    "03.04.2024",
+    "13/13/2024",
+    "1714550400",
+    "45413",
+    "12-мар-2024",
+    "5%",
+    "(1)",
+    "Müller",
+    '"',
+    "\x00",
+    "NA",
+]
+WRITTEN_CELL = st.one_of(st.text(st.characters(exclude_categories=["Cs"]), max_size=8), st.sampled_from(TRICKY_CELLS))
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "cp1251", "cp1252", "koi8-r")
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    header=st.lists(WRITTEN_CELL, min_size=1, max_size=5),
+    rows=st.lists(st.lists(WRITTEN_CELL, max_size=6), max_size=5),
+    mark=st.sampled_from(",;\t|"),
+    encoding=st.sampled_from(ENCODINGS),
+    junk=st.one_of(st.just(b""), st.binary(max_size=12)),
+)
+def test_whatever_a_file_holds_only_named_errors_come_out(
+    tmp_path: Path, header: list[str], rows: list[list[str]], mark: str, encoding: str, junk: bytes
+) -> None:
+    text = "\n".join(mark.join(cells) for cells in [header, *rows])
+    (tmp_path / "t.csv").write_bytes(text.encode(encoding, errors="replace") + junk)
+    for work in (lambda: inspect_file(tmp_path / "t.csv", folder=tmp_path), lambda: read_everything(tmp_path, header)):
+        try:
+            work()
+        except LeadError as error:
+            assert str(error)
+
+
+def read_everything(folder: Path, header: list[str]) -> None:
+    names = [name.strip() for name in header]
+    columns = {names[len(names) // 2]: "number"}
+    chosen = Settings.model_validate(
+        {
+            "project": {"timezone": "UTC"},
+            "leads": {"file": "t.csv", "id": names[0], "created_at": names[-1], "columns": columns},
+            "stages": {"file": "t.csv", "lead": names[0], "at": names[-1]},
+            "outcome": {},
+        }
+    )
+    read_tables(Project(folder, chosen))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from features.encoding import find_encoding
+from features.encoding import find_encoding, judge_words
 from project.errors import SchemaError
 
 RUSSIAN = "номер;имя\n1;Ёжик из ООО Ромашка, МОСКВА\n2;Щёлково\n"
@@ -67,4 +67,16 @@ def test_a_page_that_is_not_known_is_never_taken_for_another(tmp_path: Path, tex
 def test_what_is_no_text_is_said_to_be_none(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(bytes(range(256)) * 20)
     with pytest.raises(SchemaError, match=r"t\.csv: is no text"):
+        find_encoding(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("page", ["cp1251", "koi8-r", "cp866"])
+def test_cyrillic_pages_are_told_by_their_words(page: str) -> None:
+    words = {word.encode(page) for word in ("Москва", "Заявка", "сайт", "ООО", "Ёлки")}
+    assert judge_words(words, name="t.csv") == page
+
+
+def test_binary_files_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(bytes(range(256)) * 20)
+    with pytest.raises(SchemaError, match="is no text"):
         find_encoding(tmp_path / "t.csv")

@@ -9,17 +9,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from features.encoding import find_encoding, judge_words
 from features.forms import ColumnToRead, Form, decide_forms
-from features.ingest import read_tables
 from features.written import has_zone, moment_of, number_text
-from project.errors import LeadError, SchemaError
-from project.folder import Project
-from project.settings import Settings
-from training.proposal.inspection import inspect_file
+from project.errors import SchemaError
 from worlds import make_tables, rows_of, utc
 
 NBSP, THIN, NARROW, MINUS = "\u00a0", "\u2009", "\u202f", "\u2212"
@@ -242,67 +235,3 @@ def test_headers_that_stand_there_twice_are_asked_for_by_number(tmp_path: Path) 
     files = {"l.csv": "id,made,company,Status,Status,worth\n", "s.csv": "lead,at\n"}
     with pytest.raises(SchemaError, match=r"'Status' stands there more than once\. Write 'Status \(1\)'"):
         make_tables(tmp_path, COLUMNS.replace('"Status (2)"', '"Status"'), files)
-
-
-@pytest.mark.parametrize("page", ["cp1251", "koi8-r", "cp866"])
-def test_cyrillic_pages_are_told_by_their_words(page: str) -> None:
-    words = {word.encode(page) for word in ("Москва", "Заявка", "сайт", "ООО", "Ёлки")}
-    assert judge_words(words, name="t.csv") == page
-
-
-def test_binary_files_are_no_text(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_bytes(bytes(range(256)) * 20)
-    with pytest.raises(SchemaError, match="is no text"):
-        find_encoding(tmp_path / "t.csv")
-
-
-TRICKY = [
-    "1,234",
-    "03.04.2024",
-    "13/13/2024",
-    "1714550400",
-    "45413",
-    "12-мар-2024",
-    "5%",
-    "(1)",
-    "Müller",
-    '"',
-    "\x00",
-    "NA",
-]
-CELL = st.one_of(st.text(st.characters(exclude_categories=["Cs"]), max_size=8), st.sampled_from(TRICKY))
-ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "cp1251", "cp1252", "koi8-r")
-
-
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    header=st.lists(CELL, min_size=1, max_size=5),
-    rows=st.lists(st.lists(CELL, max_size=6), max_size=5),
-    mark=st.sampled_from(",;\t|"),
-    encoding=st.sampled_from(ENCODINGS),
-    junk=st.one_of(st.just(b""), st.binary(max_size=12)),
-)
-def test_whatever_a_file_holds_only_named_errors_come_out(
-    tmp_path: Path, header: list[str], rows: list[list[str]], mark: str, encoding: str, junk: bytes
-) -> None:
-    text = "\n".join(mark.join(cells) for cells in [header, *rows])
-    (tmp_path / "t.csv").write_bytes(text.encode(encoding, errors="replace") + junk)
-    for work in (lambda: inspect_file(tmp_path / "t.csv", folder=tmp_path), lambda: read_everything(tmp_path, header)):
-        try:
-            work()
-        except LeadError as error:
-            assert str(error)
-
-
-def read_everything(folder: Path, header: list[str]) -> None:
-    names = [name.strip() for name in header]
-    columns = {names[len(names) // 2]: "number"}
-    chosen = Settings.model_validate(
-        {
-            "project": {"timezone": "UTC"},
-            "leads": {"file": "t.csv", "id": names[0], "created_at": names[-1], "columns": columns},
-            "stages": {"file": "t.csv", "lead": names[0], "at": names[-1]},
-            "outcome": {},
-        }
-    )
-    read_tables(Project(folder, chosen))

@@ -9,79 +9,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from conftest import Ran, run_leads
-from features.catalogue import Catalogue
-from models.artefact import answer_canary, load_model, save_model
-from models.calibration import AffineCalibrator
 from models.registry import find_model, models_folder, move_alias, read_aliases, read_moves
 from project.folder import find_project
+from promotion_world import ONE, challenge_with, write_history, write_settings
 from small_models import reseal
-from training.canary import build_canary_frame
 from training.promotion.contest import compare_models
-from worlds import csv_text, iso
-
-START = datetime(2024, 1, 1)
-LEADS, DAYS = 2_400, 480
-TOML = """
-[project]
-name = "pair"
-[leads]
-file = "leads.csv"
-id = "id"
-created_at = "created"
-columns = {{ {columns} }}
-[stages]
-file = "stages.csv"
-lead = "id"
-at = "at"
-stage = "stage"
-[outcome]
-horizon = "20d"
-won = ["won"]
-lost = ["lost"]
-observed_until = {until}Z
-[snapshots]
-ages = ["0d", "3d"]
-[capacity]
-leads_per_week = 7
-[training]
-seed = {seed}
-"""
-BOTH = 'size = "number", visits = "number", source = "category"'
-ONE = 'size = "number"'
-UNTIL = iso(START + timedelta(days=DAYS + 20))[:-1]
-
-
-def _write_settings(folder: Path, *, columns: str = BOTH, seed: int = 0, until: str = UNTIL) -> None:
-    (folder / "leads.toml").write_text(TOML.format(columns=columns, seed=seed, until=until), encoding="utf-8")
-
-
-def _write_history(folder: Path) -> None:
-    """Write leads whose size and visits tell together what neither tells alone."""
-    random = np.random.default_rng(5)
-    created = [START + timedelta(seconds=float(s)) for s in np.sort(random.uniform(0, DAYS * 86_400, LEADS)).round()]
-    size, visits = random.normal(size=(2, LEADS)).round(3)
-    source = random.choice(["web", "ads", "fair"], LEADS)
-    margin = -1.9 + 1.7 * np.sign(size) * np.sign(visits) + 0.5 * size
-    won = random.random(LEADS) < 1 / (1 + np.exp(-margin))
-    closed = [
-        moment + timedelta(days=float(days)) for moment, days in zip(created, random.uniform(4, 19, LEADS), strict=True)
-    ]
-    rows = zip((f"lead-{n:04}" for n in range(LEADS)), map(iso, created), size, visits, source, strict=True)
-    (folder / "leads.csv").write_text(csv_text([["id", "created", "size", "visits", "source"], *rows]), "utf-8")
-    ends = zip((f"lead-{n:04}" for n in range(LEADS)), map(iso, closed), np.where(won, "won", "lost"), strict=True)
-    (folder / "stages.csv").write_text(csv_text([["id", "at", "stage"], *ends]), "utf-8")
 
 
 @pytest.fixture(scope="module")
 def poor(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose champion knows one column of three. Do not change it: copy it."""
     folder = tmp_path_factory.mktemp("poor")
-    _write_history(folder)
-    _write_settings(folder, columns=ONE)
+    write_history(folder)
+    write_settings(folder, columns=ONE)
     assert run_leads("train", "-p", folder).exit_code == 0
     return folder
 
@@ -90,8 +33,8 @@ def poor(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rich(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose champion knows all columns. Do not change it: copy it."""
     folder = tmp_path_factory.mktemp("rich")
-    _write_history(folder)
-    _write_settings(folder)
+    write_history(folder)
+    write_settings(folder)
     assert run_leads("train", "-p", folder).exit_code == 0
     return folder
 
@@ -104,25 +47,6 @@ def _line(answer: dict[str, Any], key: str) -> dict[str, Any]:
     return next(line for line in answer["comparison"]["lines"] if line["key"] == key)
 
 
-def _challenge_with(folder: Path, *, shift: float) -> str:
-    """Register the champion with every log-odds shifted as the challenger."""
-    state = folder / "state"
-    model = load_model(find_model(state), verified=state / "verified")
-    catalogue = Catalogue.from_json(model.manifest["catalogue"])  # type: ignore[arg-type]
-    old = model.calibrator
-    assert isinstance(old, AffineCalibrator)
-    shifted = replace(model, calibrator=AffineCalibrator(old.intercept + shift, old.slope))
-    canary = json.loads((find_model(state) / "canary.json").read_bytes())
-    canary["expected"] = answer_canary(shifted, build_canary_frame(canary, catalogue))
-    facts = {key: value for key, value in model.manifest.items() if key != "model_id"}
-    saved = save_model(shifted, models_folder(state), canary=canary, facts=facts)
-    aliases = read_aliases(state)
-    move_alias(
-        state, "challenger", saved.model_id, expected=aliases.get("challenger"), why="test", now=datetime.now(UTC)
-    )
-    return saved.model_id
-
-
 def _scores(folder: Path, out: Path) -> bytes:
     assert run_leads("score", "-p", folder, "-o", out, "--all", "--scored-at", "2026-01-02T00:00:00Z").exit_code == 0
     return out.read_bytes()
@@ -133,7 +57,7 @@ def test_a_clearly_better_challenger_is_promoted_and_one_command_undoes_it_to_th
 ) -> None:
     own = _copy(poor, tmp_path)
     before, first = _scores(own, tmp_path / "before.csv"), read_aliases(own / "state")["champion"]
-    _write_settings(own)
+    write_settings(own)
     ran = run_leads("train", "-p", own, "--promote-if-better", "--json")
     assert ran.exit_code == 0, ran.output
     answer = ran.answer["promotion"]
@@ -165,7 +89,7 @@ def test_a_clearly_better_challenger_is_promoted_and_one_command_undoes_it_to_th
 def retrained(rich: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ran]:
     """The rich project trained again with another seed, and how the challenge ended."""
     own = Path(shutil.copytree(rich, tmp_path_factory.mktemp("retrained") / "own"))
-    _write_settings(own, seed=1)
+    write_settings(own, seed=1)
     assert run_leads("train", "-p", own).exit_code == 0
     return own, run_leads("promote", "-p", own, "--json")
 
@@ -186,7 +110,7 @@ def test_the_same_data_with_another_seed_is_no_better_model(retrained: tuple[Pat
 
 def test_a_person_can_promote_against_the_evidence_and_the_reason_is_kept(rich: Path, tmp_path: Path) -> None:
     own = _copy(rich, tmp_path)
-    _challenge_with(own, shift=0.0001)
+    challenge_with(own, shift=0.0001)
     assert run_leads("promote", "-p", own, "--reason", "  ").exit_code == 2
     ran = run_leads("promote", "-p", own, "--reason", "the team asked", "--json")
     assert ran.exit_code == 0
@@ -197,7 +121,7 @@ def test_a_person_can_promote_against_the_evidence_and_the_reason_is_kept(rich: 
 
 def test_a_challenger_with_a_shifted_level_is_refused(rich: Path, tmp_path: Path) -> None:
     own = _copy(rich, tmp_path)
-    _challenge_with(own, shift=1.0)
+    challenge_with(own, shift=1.0)
     ran = run_leads("promote", "-p", own, "--json")
     assert ran.exit_code == 4
     assert _line(ran.answer, "log_loss")["outcome"] == "failed"
@@ -287,7 +211,7 @@ def test_a_second_comparison_of_the_same_challenger_replaces_the_first_in_its_ru
 
 def test_the_same_challenge_ends_in_the_same_numbers(rich: Path, tmp_path: Path) -> None:
     own = _copy(rich, tmp_path)
-    challenger, champion = _challenge_with(own, shift=0.3), read_aliases(own / "state")["champion"]
+    challenger, champion = challenge_with(own, shift=0.3), read_aliases(own / "state")["champion"]
     project = find_project(own)
     first, second = (compare_models(project, challenger, champion, progress=lambda _: None) for _ in range(2))
     timed = {"seconds_1", "seconds_1000"}
@@ -298,7 +222,7 @@ def test_the_same_challenge_ends_in_the_same_numbers(rich: Path, tmp_path: Path)
 
 def test_a_champion_of_another_protocol_is_left_out_and_the_challenger_judged_alone(rich: Path, tmp_path: Path) -> None:
     own = _copy(rich, tmp_path)
-    _challenge_with(own, shift=0.0001)
+    challenge_with(own, shift=0.0001)
     champion = read_aliases(own / "state")["champion"]
     reseal(find_model(own / "state"), lambda manifest: manifest.update(protocol=99))
     ran = run_leads("promote", "-p", own, "--json")
@@ -314,7 +238,7 @@ def test_a_champion_whose_column_is_gone_is_left_out(poor: Path, rich: Path, tmp
     challenger = find_model(poor / "state")
     shutil.copytree(challenger, models_folder(own / "state") / challenger.name)
     move_alias(own / "state", "challenger", challenger.name, expected=None, why="test", now=datetime.now(UTC))
-    _write_settings(own, columns=ONE)
+    write_settings(own, columns=ONE)
     ran = run_leads("promote", "-p", own, "--json")
     assert "'source'" in ran.answer["comparison"]["champion_trouble"]
     assert ran.answer["comparison"]["compared_with"] == "the base rate"
@@ -323,9 +247,9 @@ def test_a_champion_whose_column_is_gone_is_left_out(poor: Path, rich: Path, tmp
 
 def test_too_few_leads_are_said_with_how_many_it_takes_and_only_a_person_decides(rich: Path, tmp_path: Path) -> None:
     own = _copy(rich, tmp_path)
-    _challenge_with(own, shift=0.5)
+    challenge_with(own, shift=0.5)
     until = json.loads((find_model(own / "state") / "manifest.json").read_bytes())["split"]["test"]["from"]
-    _write_settings(own, until=(datetime.fromisoformat(until) + timedelta(days=40)).isoformat())
+    write_settings(own, until=(datetime.fromisoformat(until) + timedelta(days=40)).isoformat())
     ran = run_leads("promote", "-p", own, "--json")
     assert ran.exit_code == 4
     assert ran.answer["comparison"]["lines"] == []
@@ -335,7 +259,7 @@ def test_too_few_leads_are_said_with_how_many_it_takes_and_only_a_person_decides
 
 def test_a_challenger_that_was_asked_another_question_is_a_usage_error(rich: Path, tmp_path: Path) -> None:
     own = _copy(rich, tmp_path)
-    _challenge_with(own, shift=0.5)
+    challenge_with(own, shift=0.5)
     settings = own / "leads.toml"
     settings.write_text(settings.read_text("utf-8").replace('horizon = "20d"', 'horizon = "15d"'), "utf-8")
     ran = run_leads("promote", "-p", own)

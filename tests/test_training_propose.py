@@ -1,54 +1,17 @@
+"""What `leads init` proposes for a whole CRM: files, times, outcome, horizon, events, accounts."""
+
 from __future__ import annotations
 
 import gzip
-import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from features.ingest import read_tables
 from project.errors import SchemaError, StorageError
-from project.folder import Project, read_settings
-from project.settings import Settings
-from training.proposal.propose import Proposal, propose_project
-
-START = datetime(2024, 1, 1, tzinfo=UTC)
-CHANCE = random.Random(3)
-WON = [CHANCE.random() < 1 / 3 for _ in range(400)]
-
-
-def write(path: Path, *lines: str, encoding: str = "utf-8") -> Path:
-    path.write_bytes("".join(f"{line}\n" for line in lines).encode(encoding))
-    return path
-
-
-def settle(folder: Path, proposal: Proposal) -> Settings:
-    """Write the text as the command does; the settings must load and every lead must be read."""
-    (folder / "leads.toml").write_text(proposal.text, encoding="utf-8")
-    settings = read_settings(folder / "leads.toml")
-    counts = read_tables(Project(folder, settings)).counts
-    assert all(count.rejected == 0 for count in counts.values()), counts
-    return settings
-
-
-def day(number: float) -> str:
-    return (START + timedelta(days=number)).isoformat()
-
-
-def dated_world(folder: Path, *, delay: float = 10, days: int = 200) -> tuple[Path, Path]:
-    """One lead a day; every second is won after `delay` days, every tenth lost at once."""
-    leads = [f"L{n},{day(n)},{'web' if n % 3 else 'fair'},{n % 7}" for n in range(days)]
-    won = [f"L{n},Closed Won,{day(n + delay)}" for n in range(0, days, 2)]
-    lost = [f"L{n},Closed Lost,{day(n)}" for n in range(1, days, 10)]
-    stages = write(folder / "stages.csv", "lead_id,stage,entered_at", *won, *lost, f"L1,New,{day(1)}")
-    return write(folder / "leads.csv", "lead_id,created_at,source,employees", *leads), stages
-
-
-def flat_world(folder: Path, columns: dict[str, list[str]]) -> Path:
-    """400 leads with a `converted` column (a third are won, by chance) and the given columns."""
-    rows = zip((f"L{n}" for n in range(400)), ("1" if won else "0" for won in WON), *columns.values(), strict=True)
-    return write(folder / "leads.csv", ",".join(["id", "converted", *columns]), *map(",".join, rows))
+from project.folder import read_settings
+from proposed import START, dated_world, day, flat_world, settle, write
+from training.proposal.propose import propose_project
 
 
 def test_a_dated_crm_is_described_whole(tmp_path: Path) -> None:
@@ -148,50 +111,6 @@ def test_a_file_without_dates_is_ordered_by_its_number(tmp_path: Path) -> None:
     settings = settle(tmp_path, propose_project(tmp_path, leads=leads))
     assert (settings.leads.created_at, settings.leads.order) == (None, "Lead Number")
     assert (settings.outcome.column, settings.outcome.won) == ("converted", ("1",))
-
-
-def test_evidence_forbids_what_tells_the_outcome(tmp_path: Path) -> None:
-    chance = random.Random(4)
-    columns = {
-        "verdict": ["hot" if w == (chance.random() < 0.97) else "cold" for w in WON],
-        "minutes": [str(round(chance.gauss(60 if w else 10, 10), 1)) for w in WON],
-        "budget": ["12" if chance.random() < (0.9 if w else 0.3) else "" for w in WON],
-        "hint": ["a" if chance.random() < (0.6 if w else 0.4) else "b" for w in WON],
-        "size": [str(chance.randrange(500)) for _ in WON],
-    }
-    settings = settle(tmp_path, propose_project(tmp_path, leads=flat_world(tmp_path, columns)))
-    assert settings.leads.columns == {"hint": "category", "size": "number"}
-    assert "alone it tells the outcome (AUC 0.9" in settings.leads.forbidden["verdict"]
-    assert "alone it tells the outcome" in settings.leads.forbidden["minutes"]
-    assert "whether it is filled tells the outcome" in settings.leads.forbidden["budget"]
-
-
-@pytest.mark.parametrize(
-    ("header", "cells", "should"),
-    [
-        pytest.param("E-mail", [f"a{n}@b.c" for n in range(400)], "identity", id="addresses"),
-        pytest.param("phone", [str(79_000_000 + n) for n in range(400)], "identity", id="phones"),
-        pytest.param("remark", [f"said {n}" for n in range(400)], "free text", id="free text"),
-        pytest.param("external_uuid", [f"{n:08x}" for n in range(400)], "an identifier", id="another id"),
-        pytest.param("Do Not Email", ["yes", "no"] * 200, "category", id="a flag about mail"),
-        pytest.param("campaign name", [f"c{n % 30}" for n in range(400)], "category", id="campaigns"),
-        pytest.param("Lead Stage", ["a", "b"] * 200, "after the outcome", id="a stage"),
-        pytest.param("статус", ["a", "b"] * 200, "after the outcome", id="a Russian status"),
-        pytest.param("marital_status", ["a", "b"] * 200, "category", id="not every status"),
-        pytest.param("region", ["EU"] * 400, "always the same value", id="constant"),
-        pytest.param("birthday", [f"19{n % 9 + 91}-05-01" for n in range(400)], "a time", id="another date"),
-        pytest.param("spam_check", ["pass"] * 390 + ["fail"] * 10, "rule", id="a flag for rules"),
-        pytest.param("owner_id", [str(n % 12) for n in range(400)], "category", id="a code is no number"),
-    ],
-)
-def test_each_column_is_judged(tmp_path: Path, header: str, cells: list[str], should: str) -> None:
-    leads = settle(tmp_path, propose_project(tmp_path, leads=flat_world(tmp_path, {header: cells}))).leads
-    assert should in {**leads.columns, **leads.forbidden}[header]
-
-
-def test_a_flag_becomes_the_example_of_a_rule(tmp_path: Path) -> None:
-    text = propose_project(tmp_path, leads=flat_world(tmp_path, {"is_test": ["no"] * 399 + ["yes"]})).text
-    assert '# [[rules]]\n# name = "is_test"\n# column = "is_test"\n# equals = ["yes"]' in text
 
 
 def test_events_are_joined_by_their_values_not_by_running_numbers(tmp_path: Path) -> None:
