@@ -74,9 +74,3 @@ def test_what_is_no_text_is_said_to_be_none(tmp_path: Path) -> None:
 def test_cyrillic_pages_are_told_by_their_words(page: str) -> None:
     words = {word.encode(page) for word in ("Москва", "Заявка", "сайт", "ООО", "Ёлки")}
     assert judge_words(words, name="t.csv") == page
-
-
-def test_binary_files_are_no_text(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_bytes(bytes(range(256)) * 20)
-    with pytest.raises(SchemaError, match="is no text"):
-        find_encoding(tmp_path / "t.csv")
