@@ -69,12 +69,7 @@ def test_a_second_training_challenges_and_can_be_promoted_and_rolled_back(
         f"the team has grown (state/comparisons/{second}-vs-{first}.json)",
         "rolled back",
     ]
-
-
-def test_rolling_back_twice_never_goes_forward(challenged: tuple[Path, str, str], tmp_path: Path) -> None:
-    own = shutil.copytree(challenged[0], tmp_path / "demo")
-    assert run_leads("promote", "-p", own, "--reason", "the team has grown").exit_code == 0
-    assert run_leads("rollback", "-p", own).exit_code == 0
+    # a second time never goes forward
     assert run_leads("rollback", "-p", own).exit_code == 4
 
 
@@ -91,9 +86,9 @@ def test_people_in_a_category_are_refused_with_code_4_and_never_named(own_demo: 
 
 def test_the_same_data_give_the_same_model_in_any_process_with_any_number_of_threads(own_demo: Path) -> None:
     ids = {run_leads("info", "-p", own_demo, "--json").answer["model_id"]}
-    for threads in ("1", "2"):
-        environment = {**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
-        command = [sys.executable, "-m", "leads", "train", "-p", str(own_demo), "--json"]
-        ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
-        ids.add(json.loads(ran.stdout.splitlines()[-1])["model_id"])
+    # the other way round than in this process
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "2"}
+    command = [sys.executable, "-m", "leads", "train", "-p", str(own_demo), "--json"]
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    ids.add(json.loads(ran.stdout.splitlines()[-1])["model_id"])
     assert len(ids) == 1
