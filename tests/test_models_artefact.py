@@ -141,7 +141,8 @@ def test_a_lead_about_which_the_parts_of_a_model_differ_is_flagged_and_the_limit
 def test_when_conversions_come_is_read_back_and_older_models_know_nothing_of_it(
     originals: dict[str, Path], tmp_path: Path
 ) -> None:
-    sooner = Sooner(("7d", "30d"), (0.2, 0.6), (-1.4, 0.4), 0.5, "visits", (0.0, 10.0), (0.1, -1.0), 200)
+    at_age = (0.1, 0.2), (-1.0, -0.5)
+    sooner = Sooner(("7d", "30d"), (0.2, 0.6), (-1.4, 0.4), 0.5, "visits", (0.0, 10.0), at_age, 200)
     model, frame = replace(small_model("logistic"), sooner=sooner), make_frame(5, seed=3)
     saved = save_model(model, tmp_path, canary=make_canary(model, frame.head(2)), facts={})
     loaded = load_model(tmp_path / saved.model_id)

@@ -83,12 +83,12 @@ def test_what_the_top_holds_is_said_of_the_team_or_of_a_tenth() -> None:
     assert "(no capacity is set)" in say_reached(replace(team, of_team=False))
 
 
-def slice_of(name: str, *, p_value: float, adjusted: float) -> Slice:
-    return Slice(name, 100, 50, 20.0, 10.26, LEVEL, LEVEL, p_value, adjusted)
+def slice_of(name: str, *, p_value: float, adjusted: float, rows: int = 100) -> Slice:
+    return Slice(name, rows, 50, 20.0, 10.26, LEVEL, LEVEL, p_value, adjusted)
 
 
 def test_slices_that_stray_are_named_the_surest_first() -> None:
-    quiet = SliceTable("Month", 1.0, 0.0, (slice_of("2025-01", p_value=0.5, adjusted=0.6),))
+    quiet = SliceTable("Month", 1.0, 0.0, (slice_of("2025-01", p_value=0.5, adjusted=0.6, rows=99),))
     assert say_slices([quiet]) == (
         "None of the 1 slice of 1 kind strays from what was said by more than chance allows."
     )

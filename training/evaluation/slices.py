@@ -100,12 +100,17 @@ class SliceTable:
 
 
 def distinct_slices(tables: Sequence[SliceTable]) -> list[tuple[str, Slice]]:
-    """Return kind and slice of all; of those that hold the same rows, as country and phone may, the first one only."""
-    first: dict[tuple[float, ...], tuple[str, Slice]] = {}
+    """Return kind and slice of all; of those of two kinds that hold the same rows, as country and phone may, one only.
+
+    They are told by their counts and the sum of their probabilities, which different rows do not share by chance.
+    """
+    seen: set[tuple[float, ...]] = set()
+    distinct = []
     for table in tables:
-        for one in table.slices:
-            first.setdefault((one.rows, one.leads, one.observed, one.expected), (table.kind, one))
-    return list(first.values())
+        held = [(one.rows, one.leads, one.observed, one.expected) for one in table.slices]
+        distinct += [(table.kind, one) for one, key in zip(table.slices, held, strict=True) if key not in seen]
+        seen.update(held)
+    return distinct
 
 
 def measure_likeness(probability: Vector, converted: Flags, *, leads: Numbers, groups: Numbers) -> Likeness:
