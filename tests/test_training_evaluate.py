@@ -243,3 +243,13 @@ def test_a_reliability_table_of_one_constant_has_one_row() -> None:
 
 def test_an_interval_is_said_with_four_digits() -> None:
     assert str(Interval(0.123456, -0.1, 1.0)) == "0.1235 [-0.1000, 1.0000]"
+
+
+def test_a_slope_is_found_where_one_lead_lies_far_out() -> None:
+    margin = np.random.default_rng(0).normal(-3.0, 0.01, 60)
+    margin[0] = -20.0
+    converted = np.zeros(60, dtype=bool)
+    converted[[0, np.argmax(margin)]] = True
+    slope = evaluate_probabilities(expit(margin), converted).calibration_slope
+    plain = LogisticRegression(C=np.inf, tol=1e-10, max_iter=10_000).fit(margin[:, None], converted)
+    assert slope == pytest.approx(plain.coef_[0, 0], rel=1e-3)

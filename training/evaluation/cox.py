@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 __all__ = ["Line", "fit_level", "fit_line", "to_margin"]
 
 Vector = NDArray[np.float64]
-_STEPS, _CLOSE = 50, 1e-10
+_STEPS, _HALVINGS, _CLOSE = 50, 20, 1e-10
+_SINGULAR = 1e12  # condition number
 _ALIKE = 1e-9
 _FARTHEST = 30.0  # log-odds
 
@@ -99,11 +100,21 @@ def fit_line(probability: Vector, wins: Vector, weight: Vector | None = None) ->
         return None
     design = np.column_stack([np.ones(len(margin)), (margin - np.average(margin, weights=counts)) / scale])
     place = np.array([float(special.logit(np.average(wins, weights=counts))), 0.0])
+
+    def loss(where: Vector) -> float:
+        line = design @ where
+        return float(counts @ (np.logaddexp(0.0, line) - wins * line))
+
     for _ in range(_STEPS):
         chance = special.expit(design @ place)
         residual, spread = counts * (wins - chance), counts * chance * (1 - chance)
-        step = np.linalg.solve((design * spread[:, None]).T @ design, design.T @ residual)
-        place = place + step
+        curvature = (design * spread[:, None]).T @ design
+        if np.linalg.cond(curvature) > _SINGULAR:
+            return None
+        step = np.linalg.solve(curvature, design.T @ residual)
         if np.abs(step).max() < _CLOSE:
-            return Line(design, place, scale, residual, spread)
+            return Line(design, place + step, scale, residual, spread)
+        # far outliers can throw a whole step beyond what is best: the loss is convex, so part of it always helps
+        halved = (step * 0.5**times for times in range(_HALVINGS))
+        place = place + next((part for part in halved if loss(place + part) < loss(place)), step)
     return None
